@@ -1,0 +1,51 @@
+//! Bodies: code of an attempt that outlives the attempt's future, because it runs on a blocking thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// The bodies of one child. Dropping an attempt's future does not end them, so the child counts them, and keeps its
+/// slot until they have returned.
+#[derive(Debug, Default)]
+pub(crate) struct Bodies {
+    running: AtomicUsize,
+    returned: Notify,
+}
+
+impl Bodies {
+    /// Counts one more body, until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>) -> Body {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        Body(Arc::clone(self))
+    }
+
+    pub(crate) fn any_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until none is running.
+    pub(crate) async fn returned(&self) {
+        loop {
+            let returned = self.returned.notified();
+            tokio::pin!(returned);
+            // Registered before the check, or a body that returns between the two would not be heard.
+            returned.as_mut().enable();
+            if !self.any_running() {
+                return;
+            }
+            returned.await;
+        }
+    }
+}
+
+/// One running body.
+#[derive(Debug)]
+pub(crate) struct Body(Arc<Bodies>);
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.returned.notify_waiters();
+    }
+}

@@ -1,0 +1,149 @@
+//! The attempt as its agent sees it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use uuid::Uuid;
+
+use super::{Bodies, Roster, body::Body};
+
+/// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
+/// it is still wanted.
+///
+/// Cheap to clone; a clone may outlive the attempt and then shows it as [cancelled](AgentContext::is_cancelled).
+#[derive(Clone)]
+pub struct AgentContext {
+    attempt: Arc<Attempt>,
+}
+
+/// One attempt. Its child reuses the allocation for the next one unless somebody still holds a context.
+pub(crate) struct Attempt {
+    pub(crate) run: Arc<RunInfo>,
+    pub(crate) index: usize,
+    pub(crate) number: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) bodies: Arc<Bodies>,
+}
+
+/// What all attempts of a run share.
+pub(crate) struct RunInfo {
+    pub(crate) id: RunId,
+    pub(crate) roster: Roster,
+    /// Cancelled when the run stops; every attempt's token is a child of it.
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl AgentContext {
+    pub(crate) fn new(attempt: Arc<Attempt>) -> Self {
+        Self { attempt }
+    }
+
+    /// The run that the attempt belongs to.
+    pub fn run_id(&self) -> RunId {
+        self.attempt.run.id
+    }
+
+    /// The branch's position in its fan-out, from 0.
+    pub fn index(&self) -> usize {
+        self.attempt.index
+    }
+
+    /// The branch's [label](crate::Branch::label), if it has one.
+    pub fn label(&self) -> Option<&str> {
+        self.attempt.run.roster.label(self.attempt.index).map(AsRef::as_ref)
+    }
+
+    /// The item's key in a [keyed](crate::FanOut::keyed) `foreach`.
+    pub fn key(&self) -> Option<&str> {
+        self.attempt.run.roster.key(self.attempt.index).map(AsRef::as_ref)
+    }
+
+    /// The attempt's number, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt.number
+    }
+
+    /// When the attempt will be stopped: the earlier of its timeout and its fan-out's deadline, on tokio's clock.
+    /// `None` if nothing limits it.
+    pub fn deadline(&self) -> Option<std::time::Instant> {
+        self.attempt.deadline.map(Instant::into_std)
+    }
+
+    /// How long the attempt may still take; zero when its time is up, `None` if nothing limits it.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.attempt.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Resolves when the attempt shall end: its timeout or the deadline has passed, it is no longer wanted, or the
+    /// caller is gone. The attempt's future is dropped when the fan-out's [`stop_grace`](crate::FanOut::stop_grace)
+    /// has passed since, which by default is at once; clean-up that needs an `.await` needs such a grace.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and called again at any time.
+    pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
+        self.attempt.cancelled.cancelled()
+    }
+
+    /// Whether the attempt shall end, or has ended. This is what a [`blocking`](crate::blocking) agent asks between
+    /// two steps.
+    pub fn is_cancelled(&self) -> bool {
+        self.attempt.cancelled.is_cancelled()
+    }
+
+    /// The token behind [`cancelled`](AgentContext::cancelled), for libraries that take one. It is the attempt's own:
+    /// cancelling it affects nothing else, and does not stop the attempt.
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.attempt.cancelled.clone()
+    }
+
+    /// Announces code of this attempt that will outlive the attempt's future.
+    pub(crate) fn enter_body(&self) -> Body {
+        self.attempt.bodies.enter()
+    }
+}
+
+impl fmt::Debug for AgentContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentContext")
+            .field("run_id", &self.run_id())
+            .field("index", &self.index())
+            .field("label", &self.label())
+            .field("key", &self.key())
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The identity of one run: time-ordered, 128 bits (a UUID of version 7, RFC 9562). Unique, not secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(Uuid);
+
+impl RunId {
+    pub(crate) fn new() -> Self {
+        // The crate's generator needs a random source of the system for each id; run ids are names, not secrets.
+        let since_epoch =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let (high, low) = (fastrand::u64(..).to_be_bytes(), fastrand::u16(..).to_be_bytes());
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&high);
+        random[8..].copy_from_slice(&low);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The id as a number.
+    pub fn as_u128(&self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,154 @@
+//! The shared, type-erased form of an agent.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::{Agent, AgentContext};
+use crate::outcome::AgentError;
+use crate::policy::{Restart, positive};
+
+/// A restart policy, and how to copy an input for it: so only `.restart` asks for `Clone`.
+pub(crate) struct Copying<I> {
+    pub(crate) policy: Restart,
+    pub(crate) copy: fn(&I) -> I,
+}
+
+impl<I: Clone> Copying<I> {
+    pub(crate) fn new(policy: Restart) -> Self {
+        Self { policy, copy: I::clone }
+    }
+}
+
+impl<I> Clone for Copying<I> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy.clone(), copy: self.copy }
+    }
+}
+
+/// The dyn-compatible half of [`Agent`].
+pub(crate) trait DynAgent<I, O>: Send + Sync {
+    /// One attempt that borrows the agent.
+    fn attempt(&self, input: I, cx: AgentContext) -> BoxFuture<'_, Result<O, AgentError>>;
+
+    /// One attempt that keeps the agent alive by itself.
+    fn attempt_owned(
+        self: Arc<Self>,
+        input: I,
+        cx: AgentContext,
+    ) -> BoxFuture<'static, Result<O, AgentError>>;
+}
+
+impl<A: Agent> DynAgent<A::Input, A::Output> for A {
+    fn attempt(&self, input: A::Input, cx: AgentContext) -> BoxFuture<'_, Result<A::Output, AgentError>> {
+        Box::pin(self.run(input, cx))
+    }
+
+    fn attempt_owned(
+        self: Arc<Self>,
+        input: A::Input,
+        cx: AgentContext,
+    ) -> BoxFuture<'static, Result<A::Output, AgentError>> {
+        Box::pin(async move { self.run(input, cx).await })
+    }
+}
+
+/// A shared agent and its default policies, typed by what goes in (`I`) and what comes out (`O`).
+///
+/// Agents, functions and stubs with the same input and output have the same `AgentRef` type, so that they fit the same
+/// field. Cheap to clone; the policies belong to the clone on which they are set.
+///
+/// ```
+/// use std::time::Duration;
+/// use sortie::{AgentRef, Restart, agent_fn};
+///
+/// let double = AgentRef::new(agent_fn(|n: u32, _| async move { Ok(2 * n) }).named("double"))
+///     .timeout(Duration::from_secs(5))
+///     .restart(Restart::attempts(3));
+/// assert_eq!(double.name(), "double");
+/// ```
+pub struct AgentRef<I, O> {
+    name: Arc<str>,
+    agent: Arc<dyn DynAgent<I, O>>,
+    timeout: Option<Duration>,
+    restart: Option<Copying<I>>,
+}
+
+impl<I: Send + 'static, O: Send + 'static> AgentRef<I, O> {
+    /// Shares `agent`.
+    pub fn new(agent: impl Agent<Input = I, Output = O>) -> Self {
+        Self { name: agent.name().into(), agent: Arc::new(agent), timeout: None, restart: None }
+    }
+}
+
+impl<I, O> AgentRef<I, O> {
+    /// The agent's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Limits each attempt, where neither the branch nor the fan-out says anything else. No limit unless set.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    #[must_use = "the policy belongs to the reference that is returned"]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(positive(limit, "a timeout", "leave it out for no limit"));
+        self
+    }
+
+    /// Allows further attempts, each with a clone of the input, where neither the branch nor the fan-out says anything
+    /// else. One attempt unless set.
+    #[must_use = "the policy belongs to the reference that is returned"]
+    pub fn restart(mut self, policy: Restart) -> Self
+    where
+        I: Clone,
+    {
+        self.restart = Some(Copying::new(policy));
+        self
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    pub(crate) fn default_timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(crate) fn default_restart(&self) -> Option<&Copying<I>> {
+        self.restart.as_ref()
+    }
+
+    pub(crate) fn attempt(&self, input: I, cx: AgentContext) -> BoxFuture<'_, Result<O, AgentError>> {
+        self.agent.attempt(input, cx)
+    }
+
+    pub(crate) fn attempt_owned(
+        &self,
+        input: I,
+        cx: AgentContext,
+    ) -> BoxFuture<'static, Result<O, AgentError>> {
+        Arc::clone(&self.agent).attempt_owned(input, cx)
+    }
+}
+
+impl<I, O> Clone for AgentRef<I, O> {
+    fn clone(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            agent: Arc::clone(&self.agent),
+            timeout: self.timeout,
+            restart: self.restart.clone(),
+        }
+    }
+}
+
+impl<I, O> fmt::Debug for AgentRef<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentRef").field("name", &self.name).finish_non_exhaustive()
+    }
+}

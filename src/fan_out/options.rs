@@ -1,0 +1,153 @@
+//! The options of a fan-out, and the endings that run it.
+
+use std::time::Duration;
+
+use super::branches::{Branches, Output, Prepared, Repeatable};
+use crate::outcome::AllError;
+use crate::policy::{Limits, Restart, positive};
+use crate::supervisor::{Collected, Goal, execute};
+
+/// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
+///
+/// Nothing starts before an ending is awaited. The ending runs the branches under a supervisor of their own, at most
+/// [`concurrency`](FanOut::concurrency) at once, and returns when each has an outcome, or the deadline has passed, or
+/// a failure has decided it; nothing of the run is running then, or the failure in its place says that it
+/// [could not be stopped](crate::Failure::stopped).
+///
+/// Dropping the ending's future stops the run: nothing more starts, running attempts are cancelled and, after the
+/// [`stop_grace`](FanOut::stop_grace), dropped at their next `.await`.
+///
+/// # Comparison to `JoinSet`
+///
+/// A `JoinSet` gives results as they come, in the order of completion, and leaves concurrency, timeouts, retries, the
+/// text of a panic and the order of results to its user. A fan-out does these, and is faster than a `JoinSet` for
+/// many small items, because its children pull items instead of being spawned for each. What a `JoinSet` can do and a
+/// fan-out cannot: take tasks that borrow nothing from each other one by one, over any length of time.
+#[derive(Debug)]
+#[must_use = "a fan-out does nothing until an ending such as `.settled()` is awaited"]
+pub struct FanOut<B> {
+    branches: B,
+    timeout: Option<Duration>,
+    limits: Limits,
+}
+
+impl<B: Branches> FanOut<B> {
+    pub(crate) fn new(branches: B) -> Self {
+        Self { branches, timeout: None, limits: Limits::default() }
+    }
+
+    /// At most `limit` attempts at once; 64 unless set. A branch holds its slot until its attempt has ended, and none
+    /// while it waits for its next attempt.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn concurrency(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "a fan-out needs a concurrency of at least 1: nothing would ever start");
+        self.limits.concurrency = limit;
+        self
+    }
+
+    /// Limits each attempt of the branches that have no timeout of their own. No limit unless set, here or on the
+    /// agent. The clock of an attempt starts when the attempt does, not when its branch is queued.
+    ///
+    /// An attempt whose time is up is stopped: it is [cancelled](crate::AgentContext::cancelled), and after the
+    /// [`stop_grace`](FanOut::stop_grace) its future is dropped. One that does not reach an `.await` within another
+    /// 50 ms is given up: its failure says that it is not stopped, it is not retried, and its slot stays taken until
+    /// it ends. If such bodies hold all slots for a second, the branches that have none end as
+    /// [`Cause::Stuck`](crate::Cause::Stuck).
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(positive(limit, "a timeout", "leave it out for no limit"));
+        self
+    }
+
+    /// Limits the whole fan-out, from the moment its ending is first polled. No limit unless set.
+    ///
+    /// What is done at the deadline is kept; every other branch ends as
+    /// [`Cause::DeadlineExceeded`](crate::Cause::DeadlineExceeded). The ending returns at the deadline, or after the
+    /// [`stop_grace`](FanOut::stop_grace) if there is one; if a body does not reach an `.await`, 50 ms later.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.limits.deadline = Some(positive(limit, "a deadline", "leave it out for no limit"));
+        self
+    }
+
+    /// Allows further attempts, each with a clone of the input, to the branches that have no policy of their own. One
+    /// attempt unless set, here or on the agent.
+    pub fn restart(mut self, policy: Restart) -> Self
+    where
+        B: Repeatable,
+    {
+        self.branches = self.branches.repeat(&policy);
+        self
+    }
+
+    /// How long an attempt that shall end may clean up: from its [cancellation](crate::AgentContext::cancelled) until
+    /// its future is dropped. Zero unless set. What it returns within the grace no longer counts.
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.limits.stop_grace = grace;
+        self
+    }
+
+    /// Makes a new child actor for each attempt, where children otherwise make one attempt after the other.
+    ///
+    /// No attempt then runs on an actor on which another one has run. Outcomes are the same; it costs several
+    /// microseconds for each attempt.
+    pub fn fresh_children(mut self) -> Self {
+        self.limits.fresh_children = true;
+        self
+    }
+
+    /// Runs the branches and waits for every outcome, whatever it is. Outcomes are in the order of the branches.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the run; its outcomes are dropped with it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, and if a limit or a backoff is used on a runtime without a timer.
+    pub async fn settled(self) -> B::Outcomes {
+        let (shape, collected) = self.run(Goal::Settled).await;
+        B::outcomes(shape, collected.outcomes)
+    }
+
+    /// Runs the branches and waits for every output; the first final failure cancels the rest. Outputs are in the
+    /// order of the branches.
+    ///
+    /// # Errors
+    /// [`AllError`], which carries the failure and every outcome there is.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the run; its outcomes are dropped with it.
+    ///
+    /// # Panics
+    /// As [`settled`](FanOut::settled).
+    pub async fn all(self) -> Result<B::Values, AllError<B::Outcomes>> {
+        let (shape, collected) = self.run(Goal::All).await;
+        let first = collected
+            .first_failure
+            .or_else(|| collected.outcomes.iter().find_map(|o| o.as_ref().err()).cloned());
+        match first {
+            Some(failure) => Err(AllError::new(failure, B::outcomes(shape, collected.outcomes))),
+            None => Ok(B::values(shape, collected.outcomes.into_iter().filter_map(Result::ok).collect())),
+        }
+    }
+
+    async fn run(self, goal: Goal) -> (B::Shape, Collected<Output<B>>) {
+        let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
+        (shape, execute(work, jobs, roster, self.limits, goal).await)
+    }
+}
+
+impl<B> FanOut<B> {
+    /// The same fan-out over other branches.
+    pub(crate) fn try_map<C, E>(self, change: impl FnOnce(B) -> Result<C, E>) -> Result<FanOut<C>, E> {
+        Ok(FanOut { branches: change(self.branches)?, timeout: self.timeout, limits: self.limits })
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a branch has no output.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use humantime::format_duration;
+
+use super::AgentError;
+
+/// How the last attempt of a failed branch ended, or why there was none.
+///
+/// Where work had to be stopped, `stopped` says whether it is known to have ended. It is `false` where a body did not
+/// yield (a loop without an `.await`, a blocking call) and was still running when its run returned; Rust has no way
+/// to end such a body.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The agent returned an error, and no further attempt was allowed.
+    Failed(AgentError),
+    /// The agent panicked with this message. Also: the iterator of a `foreach` did, which ends the list of branches
+    /// with this failure in the place of the item that could not be had.
+    Panicked(String),
+    /// The attempt exceeded its timeout.
+    #[non_exhaustive]
+    TimedOut {
+        /// The timeout.
+        limit: Duration,
+        /// Whether the attempt has ended; if not, there was no further attempt beside it.
+        stopped: bool,
+    },
+    /// The fan-out exceeded its deadline before this branch was done.
+    #[non_exhaustive]
+    DeadlineExceeded {
+        /// The deadline, from the start of the fan-out.
+        limit: Duration,
+        /// Whether the branch's attempt has ended; true if none was running.
+        stopped: bool,
+    },
+    /// The branch was no longer wanted: another branch of an [`all`](crate::FanOut::all) had failed.
+    #[non_exhaustive]
+    Cancelled {
+        /// Whether the branch's attempt has ended; true if none was running.
+        stopped: bool,
+    },
+    /// The branch never got a slot: bodies that exceeded their timeout and did not yield held every slot of the run.
+    Stuck,
+}
+
+impl Cause {
+    /// Whether nothing of the branch was still running when its run returned.
+    pub(crate) fn stopped(&self) -> bool {
+        match *self {
+            Self::TimedOut { stopped, .. }
+            | Self::DeadlineExceeded { stopped, .. }
+            | Self::Cancelled { stopped } => stopped,
+            Self::Failed(_) | Self::Panicked(_) | Self::Stuck => true,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f)?,
+            Self::Panicked(message) => write!(f, "panicked: {message}")?,
+            Self::TimedOut { limit, .. } => write!(f, "timed out after {}", format_duration(*limit))?,
+            Self::DeadlineExceeded { limit, .. } => {
+                write!(f, "exceeded the deadline of {}", format_duration(*limit))?;
+            }
+            Self::Cancelled { .. } => f.write_str("cancelled")?,
+            Self::Stuck => f.write_str("got no slot: bodies that do not yield hold them all")?,
+        }
+        if self.stopped() { Ok(()) } else { f.write_str(", and is still running") }
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source().source(),
+            _ => None,
+        }
+    }
+}

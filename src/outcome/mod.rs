@@ -1,0 +1,16 @@
+//! What comes out of a branch: an output, or a failure that says why there is none.
+//!
+//! [`Outcome`] is a plain `Result`. Its error, [`Failure`], is one pointer wide and cheap to clone. Errors that agents
+//! return ([`AgentError`]) and panics stay apart: they are different [`Cause`]s.
+
+mod agent_error;
+mod all_error;
+mod cause;
+mod failure;
+
+pub(crate) use agent_error::Reaction;
+pub use agent_error::{AgentError, BoxError};
+pub use all_error::AllError;
+pub use cause::Cause;
+pub(crate) use failure::Parts;
+pub use failure::{Failure, Outcome};

@@ -1,0 +1,79 @@
+//! Panics of user code, kept where they happen.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Runs user code. A panic becomes its message.
+pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    // What the code can have left half done is its own, and is dropped or reported as failed after a panic.
+    catch_unwind(AssertUnwindSafe(code)).map_err(message)
+}
+
+/// Drops a value of the user's. A panic in its `Drop` is logged: there is nobody to return it to, and what the value
+/// stood for is over.
+pub(super) fn discard<T>(value: T) {
+    if let Err(panic) = contain(|| drop(value)) {
+        tracing::warn!(panic, "a value panicked while it was dropped");
+    }
+}
+
+/// A value of the user's that is dropped wherever its owner is: in an actor, in a caller, during an unwinding. Its
+/// `Drop` may panic in all of these places without doing harm.
+pub(super) struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    pub(super) fn empty() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self) -> Option<&mut T> {
+        self.0.as_mut()
+    }
+
+    pub(super) fn take(&mut self) -> Option<T> {
+        self.0.take()
+    }
+
+    /// Drops the value now.
+    pub(super) fn clear(&mut self) {
+        if let Some(value) = self.0.take() {
+            discard(value);
+        }
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The message of a panic.
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    };
+    // A payload is a value of the user's too; one that panics twice is leaked, because there is nothing else to do.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    message
+}
+
+/// Locks a mutex of the run. No user code panics while one is held, so none is ever poisoned half way.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

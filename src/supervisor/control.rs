@@ -1,0 +1,187 @@
+//! The untyped part of a run, shared by the supervisor, its children and the caller.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::time::Instant;
+
+use super::run_supervisor::Wake;
+use super::seat::{NEVER, Seat};
+use crate::agent::RunInfo;
+use crate::outcome::Cause;
+use crate::policy::Limits;
+
+/// Limits, counters, the order to stop, and the bell that wakes the supervisor.
+pub(super) struct Control {
+    pub(super) info: Arc<RunInfo>,
+    pub(super) limits: Limits,
+    pub(super) start: Instant,
+    supervisor: OnceLock<ActorRef<Wake>>,
+    /// Rung and not yet heard: one message is enough.
+    rung: AtomicBool,
+    stop: OnceLock<Stop>,
+    /// Whether another child would find work; kept by the supervisor, so that attempts need not wake it in vain.
+    pub(super) may_grow: AtomicBool,
+    /// Attempts that wait at an `.await`.
+    suspended: AtomicUsize,
+    /// Seats whose child works.
+    driving: AtomicUsize,
+    /// Those of them that are held by a body which did not stop.
+    held: AtomicUsize,
+}
+
+/// Why a run ends before all its branches are done. The first order counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its time is up.
+    Deadline(Duration),
+    /// The rest is no longer wanted.
+    Unwanted,
+    /// Bodies that do not yield hold all its slots.
+    Stuck,
+    /// The caller is gone, or does not wait for anything any more.
+    Abandoned,
+}
+
+impl Stop {
+    /// The cause of a branch that the stop has cut short (`running`), or that had no attempt running.
+    pub(super) fn cause(self, running: bool, stopped: bool) -> Cause {
+        match self {
+            Self::Deadline(limit) => Cause::DeadlineExceeded { limit, stopped },
+            Self::Stuck if !running => Cause::Stuck,
+            Self::Unwanted | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
+        }
+    }
+}
+
+impl Control {
+    pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
+        Self {
+            info: Arc::new(info),
+            limits,
+            start: Instant::now(),
+            supervisor: OnceLock::new(),
+            rung: AtomicBool::new(false),
+            stop: OnceLock::new(),
+            may_grow: AtomicBool::new(false),
+            suspended: AtomicUsize::new(0),
+            driving: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+        }
+    }
+
+    /// The supervisor has started, and is woken through this reference from now on.
+    pub(super) fn attend(&self, supervisor: ActorRef<Wake>) {
+        let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Wakes the supervisor. Whoever goes on computing after a `true` yields first: a task that was just woken cannot
+    /// be taken by another thread while this one does not let go.
+    pub(super) fn wake(&self) -> bool {
+        if self.rung.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.supervisor.get().is_some_and(|supervisor| supervisor.send_message(Wake).is_ok())
+    }
+
+    /// The supervisor is awake. It looks at the state after this, so that what changes later rings again.
+    pub(super) fn answer(&self) {
+        self.rung.store(false, Ordering::Release);
+    }
+
+    /// Orders the run to stop: nothing more is pulled, and the supervisor does the rest.
+    pub(super) fn stop(&self, stop: Stop) {
+        if self.stop.set(stop).is_ok() {
+            self.info.cancelled.cancel();
+            self.wake();
+        }
+    }
+
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        self.stop.get().copied()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.stop.get().is_none()
+    }
+
+    /// When the deadline is; `None` if it is beyond what the clock can tell.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.start.checked_add(self.limits.deadline?)
+    }
+
+    /// A moment in nanoseconds since the start of the run, as seats note it.
+    pub(super) fn nanos(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.start).as_nanos()).unwrap_or(NEVER)
+    }
+
+    /// A moment that a seat has noted.
+    pub(super) fn moment(&self, nanos: u64) -> Option<Instant> {
+        if nanos == NEVER { None } else { self.start.checked_add(Duration::from_nanos(nanos)) }
+    }
+
+    pub(super) fn suspended(&self) -> usize {
+        self.suspended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn driving(&self) -> usize {
+        self.driving.load(Ordering::Acquire)
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// A child is sent to work.
+    pub(super) fn occupy(&self, seat: &Seat) {
+        if !seat.occupied.swap(true, Ordering::AcqRel) {
+            self.driving.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// A child has stopped working: it found nothing more to do, it ended, or it was killed.
+    pub(super) fn vacate(&self, seat: &Seat) {
+        self.release(seat);
+        if seat.occupied.swap(false, Ordering::AcqRel) {
+            let driving = self.driving.fetch_sub(1, Ordering::AcqRel) - 1;
+            // The last one turns the light off.
+            if driving <= self.held() {
+                self.wake();
+            }
+        }
+    }
+
+    /// A body that did not stop holds the seat; its branch has its outcome.
+    pub(super) fn hold(&self, seat: &Seat) {
+        if !seat.held.swap(true, Ordering::AcqRel) {
+            self.held.fetch_add(1, Ordering::AcqRel);
+            self.wake();
+        }
+    }
+
+    /// The body has returned after all.
+    pub(super) fn release(&self, seat: &Seat) {
+        if seat.held.swap(false, Ordering::AcqRel) {
+            self.held.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// An attempt waits at an `.await` until the guard is dropped. Another child may use the thread.
+    pub(super) fn suspend(&self) -> Suspended<'_> {
+        self.suspended.fetch_add(1, Ordering::AcqRel);
+        if self.may_grow.load(Ordering::Acquire) {
+            self.wake();
+        }
+        Suspended(self)
+    }
+}
+
+pub(super) struct Suspended<'a>(&'a Control);
+
+impl Drop for Suspended<'_> {
+    fn drop(&mut self) {
+        self.0.suspended.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,90 @@
+//! Run supervisors and their children: the only place that names ractor.
+//!
+//! A run is one fan-out being executed. It has an actor of its own, the run supervisor, which is linked to its
+//! children and does nothing but supervise: it starts them, watches them, replaces them and stops them. The children
+//! do the work, and they *pull* it: what is left to do is a cursor in a [`Queue`](queue::Queue), not a mailbox.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Work`] | what a run executes: how a branch becomes a future |
+//! | `Run` | the state that the supervisor, its children and the caller share; it owns every finished outcome |
+//! | `Control` | its untyped part: limits, counters, the stop order, the supervisor's bell |
+//! | `Queue` | the cursor over the branches, and those that wait for another attempt |
+//! | `Seat` | the place of one child: which attempt runs there, since when, until when |
+//! | `attempt` | one attempt, step by step |
+//! | `RunSupervisor`, `Child` | the actors |
+//!
+//! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
+//! and no order to stop can lose a finished outcome.
+
+mod attempt;
+mod child;
+mod collect;
+mod contain;
+mod control;
+mod queue;
+mod run;
+mod run_supervisor;
+mod seat;
+mod timer;
+mod work;
+
+use std::sync::Arc;
+
+use ractor::Actor;
+
+use crate::agent::Roster;
+use crate::policy::Limits;
+
+use child::Crew;
+pub(crate) use collect::Collected;
+use control::Stop;
+use run::Run;
+use run_supervisor::RunSupervisor;
+pub(crate) use work::Goal;
+pub use work::{Policy, Work};
+
+/// Runs all branches of `work` and collects their outcomes, under a run supervisor of their own.
+///
+/// Dropping the future stops the run: nothing more is started, attempts are cancelled, and after the grace they are
+/// killed.
+pub(crate) async fn execute<W: Work>(
+    work: W,
+    branches: Box<dyn Iterator<Item = W::Job> + Send>,
+    roster: Roster,
+    limits: Limits,
+    goal: Goal,
+) -> Collected<W::Output> {
+    warn_if_panics_abort();
+    let run = Arc::new(Run::new(work, branches, roster, limits, goal));
+    let abandoned = StopOnDrop(&run);
+    let crew: Arc<dyn Crew> = run.clone();
+    // Without a supervisor (the runtime is shutting down) nothing has run, and collecting says so.
+    if let Ok((_, ended)) = RunSupervisor::spawn(None, RunSupervisor, crew).await {
+        // The supervisor ends in one way or another, and takes its children along. However it ended, every finished
+        // outcome is in the run.
+        let _ = ended.await;
+    }
+    let collected = run.collect().await;
+    drop(abandoned);
+    collected
+}
+
+/// Stops the run when the caller is gone. After a run that has ended this has no effect.
+struct StopOnDrop<'a, W: Work>(&'a Run<W>);
+
+impl<W: Work> Drop for StopOnDrop<'_, W> {
+    fn drop(&mut self) {
+        self.0.control().stop(Stop::Abandoned);
+    }
+}
+
+/// With `panic = "abort"` there is nothing to catch: the first panic of an agent ends the process.
+fn warn_if_panics_abort() {
+    if cfg!(panic = "abort") {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            tracing::warn!("built with panic = \"abort\": a panicking agent ends the process");
+        });
+    }
+}

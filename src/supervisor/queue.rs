@@ -1,0 +1,167 @@
+//! What a run has still to do: a cursor over its branches, and those that wait for another attempt.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use tokio::time::Instant;
+
+use super::contain::{Contained, contain, discard};
+
+/// A branch on its way to an attempt.
+pub(super) struct Branch<J> {
+    pub(super) index: usize,
+    /// The number of the attempt to come, from 1.
+    pub(super) attempt: u32,
+    /// When the first attempt started.
+    pub(super) started: Option<Instant>,
+    pub(super) job: J,
+}
+
+/// The branches of a run that have no attempt running.
+///
+/// New ones come from the iterator, one by one and only when a child asks, so that a run over a million items holds as
+/// many of them as it has slots. Those that wait for their backoff hold no slot; while there are many of them, the
+/// cursor pauses, or a run whose every item fails would pull them all.
+pub(super) struct Queue<J> {
+    cursor: Contained<Box<dyn Iterator<Item = J> + Send>>,
+    pulled: usize,
+    waiting: BinaryHeap<Waiting<J>>,
+    most_waiting: usize,
+}
+
+/// What a child gets when it asks.
+pub(super) enum Pulled<J> {
+    Branch(Branch<J>),
+    /// The iterator panicked in the place of this branch. There are no further ones.
+    Panicked {
+        index: usize,
+        message: String,
+    },
+    Nothing,
+}
+
+/// How much there is to do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backlog {
+    /// At most how many branches could start now; `usize::MAX` if the iterator does not know.
+    pub(super) ready: usize,
+    /// When the next of those that wait is due, if that is later than now.
+    pub(super) next_due: Option<Instant>,
+    /// Whether nothing is left, now or later.
+    pub(super) done: bool,
+}
+
+impl<J> Queue<J> {
+    pub(super) fn new(branches: Box<dyn Iterator<Item = J> + Send>, concurrency: usize) -> Self {
+        Self {
+            cursor: Contained::new(branches),
+            pulled: 0,
+            waiting: BinaryHeap::new(),
+            most_waiting: concurrency.saturating_mul(4),
+        }
+    }
+
+    /// Takes the next branch: one whose backoff has passed, or else a new one.
+    pub(super) fn pull(&mut self, now: Instant) -> Pulled<J> {
+        if self.waiting.peek().is_some_and(|first| first.due <= now) {
+            if let Some(first) = self.waiting.pop() {
+                return Pulled::Branch(first.branch);
+            }
+        }
+        if self.waiting.len() >= self.most_waiting {
+            return Pulled::Nothing;
+        }
+        let Some(cursor) = self.cursor.get_mut() else { return Pulled::Nothing };
+        let index = self.pulled;
+        match contain(|| cursor.next()) {
+            Ok(Some(job)) => {
+                self.pulled += 1;
+                Pulled::Branch(Branch { index, attempt: 1, started: None, job })
+            }
+            Ok(None) => {
+                self.cursor.clear();
+                Pulled::Nothing
+            }
+            Err(message) => {
+                self.pulled += 1;
+                self.cursor.clear();
+                Pulled::Panicked { index, message: format!("the iterator of the items: {message}") }
+            }
+        }
+    }
+
+    /// Takes a branch back for another attempt, not before `due`.
+    pub(super) fn wait(&mut self, branch: Branch<J>, due: Instant) {
+        self.waiting.push(Waiting { due, branch });
+    }
+
+    pub(super) fn backlog(&mut self, now: Instant) -> Backlog {
+        let (due, next_due) = match self.waiting.peek().map(|first| first.due) {
+            Some(first) if first <= now => {
+                let due = self.waiting.iter().filter(|waiting| waiting.due <= now).count();
+                (due, self.waiting.iter().map(|waiting| waiting.due).filter(|due| *due > now).min())
+            }
+            first => (0, first),
+        };
+        let new = match self.cursor.get() {
+            None => 0,
+            // A hint that panics hints at nothing; `next` will say more.
+            Some(cursor) => match contain(|| cursor.size_hint()) {
+                Ok((_, Some(most))) => most,
+                Ok((_, None)) | Err(_) => usize::MAX,
+            },
+        };
+        if new == 0 {
+            self.cursor.clear();
+        }
+        let paused = self.waiting.len() >= self.most_waiting;
+        Backlog {
+            ready: if paused { due } else { due.saturating_add(new) },
+            next_due,
+            done: new == 0 && self.waiting.is_empty(),
+        }
+    }
+
+    /// How many branches there have been so far.
+    pub(super) fn pulled(&self) -> usize {
+        self.pulled
+    }
+
+    /// Takes all that is left: the branches that wait, and the iterator.
+    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Contained<Box<dyn Iterator<Item = J> + Send>>) {
+        let waiting = self.waiting.drain().map(|waiting| waiting.branch).collect();
+        (waiting, std::mem::replace(&mut self.cursor, Contained::empty()))
+    }
+}
+
+impl<J> Drop for Queue<J> {
+    fn drop(&mut self) {
+        self.waiting.drain().for_each(discard);
+    }
+}
+
+/// A branch that waits for its backoff. The one that is due first is the greatest, because the heap gives the greatest.
+struct Waiting<J> {
+    due: Instant,
+    branch: Branch<J>,
+}
+
+impl<J> Ord for Waiting<J> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.due, other.branch.index).cmp(&(self.due, self.branch.index))
+    }
+}
+
+impl<J> PartialOrd for Waiting<J> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<J> PartialEq for Waiting<J> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<J> Eq for Waiting<J> {}

@@ -1,0 +1,125 @@
+//! The place of one child.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::agent::Bodies;
+
+/// The place of one child in its run: which attempt runs there, since when, until when.
+///
+/// The child writes at every attempt, with plain stores; the supervisor reads when it looks for attempts that do not
+/// yield, and the caller when the run is over. Who reads and then acts must win [`claim`](Seat::claim): each attempt
+/// is concluded once, by its child or by whoever gave it up.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) number: usize,
+    /// [`IDLE`], or the ticket of the attempt that runs here.
+    current: AtomicU64,
+    tickets: AtomicU64,
+    index: AtomicUsize,
+    attempt: AtomicU32,
+    /// All times are nanoseconds since the start of the run.
+    branch_started: AtomicU64,
+    started: AtomicU64,
+    due: AtomicU64,
+    /// Whether the agent's code is being executed right now, as opposed to waiting at an `.await`.
+    polling: AtomicBool,
+    /// Whether a child works here.
+    pub(super) occupied: AtomicBool,
+    /// Whether the child waits for more work.
+    pub(super) parked: AtomicBool,
+    /// Whether a body that did not stop holds the place.
+    pub(super) held: AtomicBool,
+    pub(super) bodies: Arc<Bodies>,
+}
+
+const IDLE: u64 = 0;
+
+/// The moment that never comes.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// An attempt as it stands in its seat.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Occupant {
+    pub(super) ticket: u64,
+    pub(super) index: usize,
+    pub(super) attempt: u32,
+    pub(super) branch_started: Duration,
+    pub(super) limit: Duration,
+    pub(super) due: u64,
+    pub(super) polling: bool,
+}
+
+/// What a child notes down when an attempt begins.
+pub(super) struct Entry {
+    pub(super) index: usize,
+    pub(super) attempt: u32,
+    pub(super) branch_started: u64,
+    pub(super) started: u64,
+    pub(super) due: u64,
+}
+
+impl Seat {
+    pub(super) fn new(number: usize) -> Self {
+        Self {
+            number,
+            current: AtomicU64::new(IDLE),
+            tickets: AtomicU64::new(IDLE),
+            index: AtomicUsize::new(0),
+            attempt: AtomicU32::new(0),
+            branch_started: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            due: AtomicU64::new(NEVER),
+            polling: AtomicBool::new(false),
+            occupied: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
+            held: AtomicBool::new(false),
+            bodies: Arc::default(),
+        }
+    }
+
+    /// The child begins an attempt. Returns its ticket.
+    pub(super) fn begin(&self, entry: &Entry) -> u64 {
+        // Only the child of this seat draws tickets, so this need not be one atomic step.
+        let ticket = self.tickets.load(Ordering::Relaxed) + 1;
+        self.tickets.store(ticket, Ordering::Relaxed);
+        self.index.store(entry.index, Ordering::Relaxed);
+        self.attempt.store(entry.attempt, Ordering::Relaxed);
+        self.branch_started.store(entry.branch_started, Ordering::Relaxed);
+        self.started.store(entry.started, Ordering::Relaxed);
+        self.due.store(entry.due, Ordering::Relaxed);
+        self.polling.store(true, Ordering::Relaxed);
+        self.current.store(ticket, Ordering::Release);
+        ticket
+    }
+
+    /// The agent's code is entered or left at an `.await`.
+    pub(super) fn set_polling(&self, polling: bool) {
+        self.polling.store(polling, Ordering::Relaxed);
+    }
+
+    /// Concludes the attempt with this ticket. `false` if somebody else has done so.
+    pub(super) fn claim(&self, ticket: u64) -> bool {
+        self.current.compare_exchange(ticket, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The attempt that runs here.
+    pub(super) fn occupant(&self) -> Option<Occupant> {
+        let ticket = self.current.load(Ordering::Acquire);
+        if ticket == IDLE {
+            return None;
+        }
+        // If the child moves on while this is read, the ticket no longer claims anything.
+        let (started, due) = (self.started.load(Ordering::Relaxed), self.due.load(Ordering::Relaxed));
+        Some(Occupant {
+            ticket,
+            index: self.index.load(Ordering::Relaxed),
+            attempt: self.attempt.load(Ordering::Relaxed),
+            branch_started: Duration::from_nanos(self.branch_started.load(Ordering::Relaxed)),
+            limit: Duration::from_nanos(due.saturating_sub(started)),
+            due,
+            polling: self.polling.load(Ordering::Relaxed),
+        })
+    }
+}
