@@ -1,5 +1,6 @@
 //! The options of a fan-out, and the endings that run it.
 
+use std::future::Future;
 use std::time::Duration;
 
 use super::branches::{Branches, Output, Prepared, Repeatable};
@@ -31,6 +32,8 @@ pub struct FanOut<B> {
     limits: Limits,
 }
 
+// The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
+// hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
         Self { branches, timeout: None, limits: Limits::default() }
@@ -90,7 +93,10 @@ impl<B: Branches> FanOut<B> {
     }
 
     /// How long an attempt that shall end may clean up: from its [cancellation](crate::AgentContext::cancelled) until
-    /// its future is dropped. Zero unless set. What it returns within the grace no longer counts.
+    /// its future is dropped. Zero unless set.
+    ///
+    /// What an attempt returns after its own timeout no longer counts. What it returns after the deadline, or after
+    /// the rest was cancelled, but within the grace, is its outcome.
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.limits.stop_grace = grace;
         self
@@ -112,9 +118,11 @@ impl<B: Branches> FanOut<B> {
     ///
     /// # Panics
     /// Outside a tokio runtime, and if a limit or a backoff is used on a runtime without a timer.
-    pub async fn settled(self) -> B::Outcomes {
-        let (shape, collected) = self.run(Goal::Settled).await;
-        B::outcomes(shape, collected.outcomes)
+    pub fn settled(self) -> impl Future<Output = B::Outcomes> + Send {
+        async move {
+            let (shape, collected) = self.run(Goal::Settled).await;
+            B::outcomes(shape, collected.outcomes)
+        }
     }
 
     /// Runs the branches and waits for every output; the first final failure cancels the rest. Outputs are in the
@@ -128,14 +136,15 @@ impl<B: Branches> FanOut<B> {
     ///
     /// # Panics
     /// As [`settled`](FanOut::settled).
-    pub async fn all(self) -> Result<B::Values, AllError<B::Outcomes>> {
-        let (shape, collected) = self.run(Goal::All).await;
-        let first = collected
-            .first_failure
-            .or_else(|| collected.outcomes.iter().find_map(|o| o.as_ref().err()).cloned());
-        match first {
-            Some(failure) => Err(AllError::new(failure, B::outcomes(shape, collected.outcomes))),
-            None => Ok(B::values(shape, collected.outcomes.into_iter().filter_map(Result::ok).collect())),
+    pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
+        async move {
+            let (shape, Collected { outcomes, first_failure }) = self.run(Goal::All).await;
+            let failure =
+                first_failure.or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned());
+            match failure {
+                Some(failure) => Err(AllError::new(failure, B::outcomes(shape, outcomes))),
+                None => Ok(B::values(shape, outcomes.into_iter().filter_map(Result::ok).collect())),
+            }
         }
     }
 

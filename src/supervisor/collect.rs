@@ -1,5 +1,6 @@
 //! What a run leaves when it is over.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -9,7 +10,6 @@ use super::control::Stop;
 use super::run::Run;
 use super::work::Work;
 use crate::outcome::{Cause, Failure, Outcome};
-use std::sync::atomic::Ordering;
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {

@@ -51,6 +51,12 @@ impl<T> Contained<T> {
     }
 }
 
+impl<T> From<Option<T>> for Contained<T> {
+    fn from(value: Option<T>) -> Self {
+        Self(value)
+    }
+}
+
 impl<T> Drop for Contained<T> {
     fn drop(&mut self) {
         self.clear();

@@ -11,7 +11,8 @@
 //! | `Control` | its untyped part: limits, counters, the stop order, the supervisor's bell |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
-//! | `attempt` | one attempt, step by step |
+//! | `Shift` | what a child does: pull, attempt, conclude, breathe |
+//! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
@@ -26,6 +27,7 @@ mod queue;
 mod run;
 mod run_supervisor;
 mod seat;
+mod shift;
 mod timer;
 mod work;
 

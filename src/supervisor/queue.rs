@@ -7,6 +7,9 @@ use tokio::time::Instant;
 
 use super::contain::{Contained, contain, discard};
 
+/// The branches of a run, before they are pulled.
+pub(super) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
+
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {
     pub(super) index: usize,
@@ -23,7 +26,7 @@ pub(super) struct Branch<J> {
 /// many of them as it has slots. Those that wait for their backoff hold no slot; while there are many of them, the
 /// cursor pauses, or a run whose every item fails would pull them all.
 pub(super) struct Queue<J> {
-    cursor: Contained<Box<dyn Iterator<Item = J> + Send>>,
+    cursor: Contained<Branches<J>>,
     pulled: usize,
     waiting: BinaryHeap<Waiting<J>>,
     most_waiting: usize,
@@ -52,7 +55,7 @@ pub(super) struct Backlog {
 }
 
 impl<J> Queue<J> {
-    pub(super) fn new(branches: Box<dyn Iterator<Item = J> + Send>, concurrency: usize) -> Self {
+    pub(super) fn new(branches: Branches<J>, concurrency: usize) -> Self {
         Self {
             cursor: Contained::new(branches),
             pulled: 0,
@@ -128,7 +131,7 @@ impl<J> Queue<J> {
     }
 
     /// Takes all that is left: the branches that wait, and the iterator.
-    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Contained<Box<dyn Iterator<Item = J> + Send>>) {
+    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Contained<Branches<J>>) {
         let waiting = self.waiting.drain().map(|waiting| waiting.branch).collect();
         (waiting, std::mem::replace(&mut self.cursor, Contained::empty()))
     }

@@ -1,23 +1,23 @@
-//! The state of a run, and what its children do with it.
+//! The state of a run.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::task::yield_now;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Desk, Ended};
 use super::child::{Crew, Leave};
-use super::contain::{Contained, contain, discard, lock};
+use super::contain::{Contained, discard, lock};
 use super::control::{Control, Stop};
-use super::queue::{Backlog, Branch, Pulled, Queue};
+use super::queue::{Backlog, Branch, Branches, Pulled, Queue};
 use super::seat::{Occupant, Seat};
+use super::shift::Shift;
 use super::work::{Goal, Work};
 use crate::agent::{Roster, RunId, RunInfo};
-use crate::outcome::{AgentError, Cause, Failure, Outcome, Parts, Reaction};
-use crate::policy::{Decision, Limits, Restart, Trigger, jitter};
-use tokio_util::sync::CancellationToken;
+use crate::outcome::{Cause, Failure, Outcome, Parts};
+use crate::policy::{Limits, Restart, jitter};
 
 /// A run: its work, what is left of it, and every outcome so far.
 ///
@@ -45,14 +45,10 @@ impl<O> Drop for Place<O> {
     }
 }
 
-/// A child that computes lets go of its thread at least this often, or its siblings and supervisor would wait for it.
-const MOST_AT_A_STRETCH: u32 = 32;
-const LONGEST_STRETCH: Duration = Duration::from_micros(100);
-
 impl<W: Work> Run<W> {
     pub(super) fn new(
         work: W,
-        branches: Box<dyn Iterator<Item = W::Job> + Send>,
+        branches: Branches<W::Job>,
         roster: Roster,
         limits: Limits,
         goal: Goal,
@@ -85,12 +81,24 @@ impl<W: Work> Run<W> {
         Failure::new(Parts { index, label, agent: roster.agent(index), attempts, elapsed, cause })
     }
 
-    fn pull(&self, now: Instant) -> Pulled<W::Job> {
+    /// Takes the next branch that may start now. A run that shall stop gives none.
+    pub(super) fn pull(&self, now: Instant) -> Pulled<W::Job> {
         if self.control.is_open() { lock(&self.queue).pull(now) } else { Pulled::Nothing }
     }
 
-    /// Puts an outcome where the caller finds it, unless the attempt was concluded by somebody else.
-    fn record(
+    /// Takes a branch back for another attempt.
+    pub(super) fn wait(&self, branch: Branch<W::Job>, due: Instant) {
+        lock(&self.queue).wait(branch, due);
+    }
+
+    /// The dice for the wait after an attempt.
+    pub(super) fn roll(&self, restart: &Restart, index: usize, attempt: u32) -> f64 {
+        jitter(restart.fixed_seed().unwrap_or(self.seed), index, attempt)
+    }
+
+    /// Puts an outcome where the caller finds it. `false` if the attempt with this ticket was concluded by somebody
+    /// else; the outcome then comes too late.
+    pub(super) fn record(
         &self,
         place: &Place<W::Output>,
         ticket: Option<u64>,
@@ -99,6 +107,7 @@ impl<W: Work> Run<W> {
     ) -> bool {
         let failure = outcome.as_ref().err().cloned();
         {
+            // The claim is made under the lock, so that whoever collects finds either the attempt or its outcome.
             let mut outcomes = lock(&place.outcomes);
             if ticket.is_some_and(|ticket| !place.seat.claim(ticket)) {
                 drop(outcomes);
@@ -112,133 +121,6 @@ impl<W: Work> Run<W> {
             self.control.stop(Stop::Unwanted);
         }
         true
-    }
-
-    /// Works until there is nothing to pull, or the child shall not go on.
-    async fn work(&self, work: &W, place: &Place<W::Output>) -> Leave {
-        let mut desk = Desk::new(&self.control, &place.seat);
-        let mut now = Instant::now();
-        let (mut stretch, mut stretch_started) = (0, now);
-        loop {
-            let branch = match self.pull(now) {
-                Pulled::Branch(branch) => branch,
-                Pulled::Panicked { index, message } => {
-                    let failure = self.failure(index, 0, Duration::ZERO, Cause::Panicked(message));
-                    self.record(place, None, index, Err(failure));
-                    continue;
-                }
-                Pulled::Nothing => return Leave::Parked,
-            };
-            let (index, attempt) = (branch.index, branch.attempt);
-            let started = branch.started.unwrap_or(now);
-            let policy = work.policy(&branch.job);
-            let (limit, restart) = (policy.timeout, policy.restart.clone());
-            // The copy is made before the attempt takes the input. Copying is code of the user's.
-            let spare = match &restart {
-                Some(restart) if restart.may_follow(attempt) => contain(|| work.copy(&branch.job)),
-                _ => Ok(None),
-            };
-            let mut spare = match spare {
-                Ok(spare) => Contained::new(spare),
-                Err(panic) => {
-                    let cause = Cause::Panicked(format!("the clone of the input: {panic}"));
-                    let failure = self.failure(index, attempt - 1, now - started, cause);
-                    self.record(place, None, index, Err(failure));
-                    continue;
-                }
-            };
-            let report = desk.make_attempt(work, branch, limit, now).await;
-            now = Instant::now();
-            let conclusion = match report.ended {
-                Ended::Output(output) => Ok(output),
-                Ended::Error(error) => Err(Cause::Failed(error)),
-                Ended::Panicked(message) => Err(Cause::Panicked(message)),
-                Ended::TimedOut { limit, stopped } => Err(Cause::TimedOut { limit, stopped }),
-            };
-            let cause = match conclusion {
-                Ok(output) => {
-                    self.record(place, Some(report.ticket), index, Ok(output));
-                    None
-                }
-                Err(cause) => Some(cause),
-            };
-            let mut panic = None;
-            let mut unstopped = false;
-            if let Some(cause) = cause {
-                if let Cause::Panicked(message) = &cause {
-                    panic = Some(message.clone());
-                }
-                unstopped = !cause.stopped();
-                let after =
-                    restart.and_then(|restart| self.wait_before_next(&restart, index, attempt, &cause));
-                match (after.and_then(|after| now.checked_add(after)), spare.take().flatten()) {
-                    (Some(due), Some(job)) => {
-                        if place.seat.claim(report.ticket) {
-                            let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
-                            lock(&self.queue).wait(branch, due);
-                            // Whoever is free when the wait is over makes the attempt; the supervisor sets the alarm.
-                            if due > now {
-                                self.control.wake();
-                            }
-                        }
-                    }
-                    _ => {
-                        let failure = self.failure(index, attempt, now - started, cause);
-                        self.record(place, Some(report.ticket), index, Err(failure));
-                    }
-                }
-            }
-            drop(spare);
-            if let Some(message) = panic {
-                return Leave::Panicked(message);
-            }
-            if unstopped {
-                self.control.hold(&place.seat);
-                let _suspended = self.control.suspend();
-                place.seat.bodies.returned().await;
-                self.control.release(&place.seat);
-                now = Instant::now();
-            }
-            if self.control.limits.fresh_children {
-                return Leave::Spent;
-            }
-            stretch += 1;
-            if stretch >= MOST_AT_A_STRETCH || now - stretch_started >= LONGEST_STRETCH {
-                yield_now().await;
-                (stretch, stretch_started) = (0, now);
-            }
-        }
-    }
-
-    /// The wait before the branch's next attempt; `None` if there is none.
-    fn wait_before_next(
-        &self,
-        restart: &Restart,
-        index: usize,
-        attempt: u32,
-        cause: &Cause,
-    ) -> Option<Duration> {
-        let (trigger, floor) = match cause {
-            Cause::Failed(error) => (Trigger::Error, floor(error)?),
-            Cause::Panicked(_) => (Trigger::Panic, Duration::ZERO),
-            Cause::TimedOut { stopped: true, .. } => (Trigger::Timeout, Duration::ZERO),
-            // Never beside a body that still runs.
-            _ => return None,
-        };
-        let roll = jitter(restart.fixed_seed().unwrap_or(self.seed), index, attempt);
-        match restart.decide(attempt, trigger, floor, roll) {
-            Decision::Restart { after } => Some(after),
-            Decision::GiveUp => None,
-        }
-    }
-}
-
-/// The wait that an error asks for; `None` if it rules another attempt out.
-fn floor(error: &AgentError) -> Option<Duration> {
-    match error.reaction() {
-        Reaction::Retry => Some(Duration::ZERO),
-        Reaction::RetryAfter(delay) => Some(delay),
-        Reaction::Fatal => None,
     }
 }
 
@@ -263,9 +145,9 @@ impl<W: Work> Crew for Run<W> {
             let place = lock(&self.seats).get(seat).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
             let _vacate = Vacate(&self.control, &place.seat);
-            let leave = self.work(work, &place).await;
+            let leave = Shift::new(&self, work, &place).work().await;
             if matches!(leave, Leave::Parked) {
-                place.seat.parked.store(true, std::sync::atomic::Ordering::Release);
+                place.seat.parked.store(true, Ordering::Release);
             }
             leave
         })

@@ -1,0 +1,81 @@
+//! The keepers of the architecture: who may name whom.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers, lowest first. A module imports only from those before it.
+const LAYERS: [&str; 5] = ["policy", "outcome", "agent", "supervisor", "fan_out"];
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), fs::read_to_string(path).unwrap()));
+        }
+    }
+    found
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
+}
+
+#[test]
+fn modules_import_from_lower_layers_only() {
+    for (height, layer) in LAYERS.iter().enumerate() {
+        for (path, text) in sources(&src().join(layer)) {
+            for line in code(&text) {
+                for higher in &LAYERS[height + 1..] {
+                    assert!(!line.contains(&format!("crate::{higher}")), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_folder_has_its_layer() {
+    for entry in fs::read_dir(src()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            name == "lib.rs" || LAYERS.contains(&name.as_str()),
+            "{name} has no place in the list of layers"
+        );
+    }
+}
+
+#[test]
+fn only_the_supervisor_names_ractor() {
+    for (path, text) in sources(&src()) {
+        if !path.starts_with(src().join("supervisor")) {
+            assert!(!code(&text).any(|line| line.contains("ractor")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn policies_are_pure() {
+    for (path, text) in sources(&src().join("policy")) {
+        for word in
+            ["async ", "Instant", "SystemTime", "tokio", "fastrand::u", "fastrand::f", "Mutex", "Atomic"]
+        {
+            assert!(!code(&text).any(|line| line.contains(word)), "{}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_small_and_modules_explain_themselves() {
+    for (path, text) in sources(&src()) {
+        assert!(text.lines().count() <= 320, "{} is too long: split it by concept", path.display());
+        assert!(text.starts_with("//!"), "{} does not say what it is for", path.display());
+    }
+}

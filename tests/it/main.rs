@@ -1,0 +1,20 @@
+//! What a user of the crate relies on, through its public API.
+//!
+//! Waits are on tokio's paused clock wherever it can serve; tests that need real threads say so. Scenario numbers
+//! (`s08_…`) are those of the list of acceptance scenarios.
+#![expect(clippy::unwrap_used, reason = "a test that unwraps an error has failed, and says where")]
+
+mod blocking;
+mod context;
+mod drops;
+mod failures;
+mod input;
+mod layers;
+mod limits;
+mod panics;
+mod policy;
+mod random_moments;
+mod restarts;
+mod scenarios;
+mod support;
+mod threads;
