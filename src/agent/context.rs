@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,19 +20,51 @@ pub struct AgentContext {
     attempt: Arc<Attempt>,
 }
 
-/// One attempt. Its child reuses the allocation for the next one unless somebody still holds a context.
+/// One attempt. Its child uses the value again for the next one, unless somebody still holds a context.
+///
+/// What changes from attempt to attempt is atomic so that it can be set in a value that was shared before; it does not
+/// change while it is shared.
 pub(crate) struct Attempt {
-    pub(crate) run: Arc<RunInfo>,
-    pub(crate) index: usize,
-    pub(crate) number: u32,
-    pub(crate) deadline: Option<Instant>,
+    run: Arc<RunInfo>,
+    index: AtomicUsize,
+    number: AtomicU32,
+    /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
+    deadline: AtomicU64,
     pub(crate) cancelled: CancellationToken,
-    pub(crate) bodies: Arc<Bodies>,
+    bodies: Arc<Bodies>,
+}
+
+impl Attempt {
+    const NO_DEADLINE: u64 = u64::MAX;
+
+    pub(crate) fn new(run: Arc<RunInfo>, cancelled: CancellationToken, bodies: Arc<Bodies>) -> Self {
+        let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
+        Self { run, index, number, deadline, cancelled, bodies }
+    }
+
+    /// Makes it the attempt with this number of the branch at this index.
+    pub(crate) fn begin(&self, index: usize, number: u32, deadline: u64) {
+        self.index.store(index, Ordering::Relaxed);
+        self.number.store(number, Ordering::Relaxed);
+        self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.deadline.load(Ordering::Relaxed) {
+            Self::NO_DEADLINE => None,
+            nanos => self.run.start.checked_add(Duration::from_nanos(nanos)),
+        }
+    }
 }
 
 /// What all attempts of a run share.
 pub(crate) struct RunInfo {
     pub(crate) id: RunId,
+    pub(crate) start: Instant,
     pub(crate) roster: Roster,
     /// Cancelled when the run stops; every attempt's token is a child of it.
     pub(crate) cancelled: CancellationToken,
@@ -49,33 +82,33 @@ impl AgentContext {
 
     /// The branch's position in its fan-out, from 0.
     pub fn index(&self) -> usize {
-        self.attempt.index
+        self.attempt.index()
     }
 
     /// The branch's [label](crate::Branch::label), if it has one.
     pub fn label(&self) -> Option<&str> {
-        self.attempt.run.roster.label(self.attempt.index).map(AsRef::as_ref)
+        self.attempt.run.roster.label(self.attempt.index()).map(AsRef::as_ref)
     }
 
     /// The item's key in a [keyed](crate::FanOut::keyed) `foreach`.
     pub fn key(&self) -> Option<&str> {
-        self.attempt.run.roster.key(self.attempt.index).map(AsRef::as_ref)
+        self.attempt.run.roster.key(self.attempt.index()).map(AsRef::as_ref)
     }
 
     /// The attempt's number, from 1.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number
+        self.attempt.number.load(Ordering::Relaxed)
     }
 
     /// When the attempt will be stopped: the earlier of its timeout and its fan-out's deadline, on tokio's clock.
     /// `None` if nothing limits it.
     pub fn deadline(&self) -> Option<std::time::Instant> {
-        self.attempt.deadline.map(Instant::into_std)
+        self.attempt.deadline().map(Instant::into_std)
     }
 
     /// How long the attempt may still take; zero when its time is up, `None` if nothing limits it.
     pub fn remaining(&self) -> Option<Duration> {
-        self.attempt.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.attempt.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Resolves when the attempt shall end: its timeout or the deadline has passed, it is no longer wanted, or the

@@ -118,6 +118,7 @@ impl<B: Branches> FanOut<B> {
     ///
     /// # Panics
     /// Outside a tokio runtime, and if a limit or a backoff is used on a runtime without a timer.
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn settled(self) -> impl Future<Output = B::Outcomes> + Send {
         async move {
             let (shape, collected) = self.run(Goal::Settled).await;
@@ -136,6 +137,7 @@ impl<B: Branches> FanOut<B> {
     ///
     /// # Panics
     /// As [`settled`](FanOut::settled).
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
         async move {
             let (shape, Collected { outcomes, first_failure }) = self.run(Goal::All).await;

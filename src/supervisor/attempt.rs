@@ -53,14 +53,16 @@ impl<'a> Desk<'a> {
     ) -> Report<W::Output> {
         // A limit beyond what the clock can tell is none.
         let due = limit.and_then(|limit| now.checked_add(limit));
+        let started = self.control.nanos(now);
+        let due_nanos = due.map_or(NEVER, |due| self.control.nanos(due));
+        let cx = self.context(branch.index, branch.attempt, due_nanos);
         let ticket = self.seat.begin(&Entry {
             index: branch.index,
             attempt: branch.attempt,
-            branch_started: self.control.nanos(branch.started.unwrap_or(now)),
-            started: self.control.nanos(now),
-            due: due.map_or(NEVER, |due| self.control.nanos(due)),
+            branch_started: branch.started.map_or(started, |first| self.control.nanos(first)),
+            started,
+            due: due_nanos,
         });
-        let cx = self.context(branch.index, branch.attempt, due);
         let ended = match contain(|| work.start(branch.job, cx)) {
             Ok(future) => self.run(Running::new(future, self.seat), due).await.unwrap_or_else(|| {
                 // The future is gone. What may be left of the attempt is a body on a blocking thread.
@@ -95,23 +97,15 @@ impl<'a> Desk<'a> {
         None
     }
 
-    fn context(&mut self, index: usize, number: u32, due: Option<Instant>) -> AgentContext {
-        let deadline = match (due, self.control.deadline()) {
-            (Some(due), Some(deadline)) => Some(due.min(deadline)),
-            (due, deadline) => due.or(deadline),
-        };
-        if Arc::get_mut(&mut self.attempt).is_none() {
-            self.attempt = Arc::new(fresh_attempt(self.control, self.seat));
-        }
-        if let Some(attempt) = Arc::get_mut(&mut self.attempt) {
-            (attempt.index, attempt.number, attempt.deadline) = (index, number, deadline);
-        }
+    fn context(&self, index: usize, number: u32, due: u64) -> AgentContext {
+        self.attempt.begin(index, number, due.min(self.control.deadline_nanos()));
         AgentContext::new(Arc::clone(&self.attempt))
     }
 
     /// Ends the attempt for those who still hold its context.
     fn clear(&mut self, reusable: bool) {
-        if !reusable || Arc::get_mut(&mut self.attempt).is_none() {
+        // With one reference left nobody can make another one.
+        if !reusable || Arc::strong_count(&self.attempt) > 1 {
             self.attempt.cancelled.cancel();
             self.attempt = Arc::new(fresh_attempt(self.control, self.seat));
         }
@@ -125,14 +119,8 @@ impl Drop for Desk<'_> {
 }
 
 fn fresh_attempt(control: &Control, seat: &Seat) -> Attempt {
-    Attempt {
-        run: Arc::clone(&control.info),
-        index: 0,
-        number: 0,
-        deadline: None,
-        cancelled: control.info.cancelled.child_token(),
-        bodies: Arc::clone(&seat.bodies),
-    }
+    let cancelled = control.info.cancelled.child_token();
+    Attempt::new(Arc::clone(&control.info), cancelled, Arc::clone(&seat.bodies))
 }
 
 /// The agent's future. Every touch of it is contained, its drop included.

@@ -45,7 +45,7 @@ impl<W: Work> Run<W> {
                 if place.seat.claim(cut.ticket) {
                     let ended = !place.seat.occupied.load(Ordering::Acquire);
                     let cause = stop.cause(true, ended && !place.seat.bodies.any_running());
-                    let elapsed = self.control().start.elapsed().saturating_sub(cut.branch_started);
+                    let elapsed = self.control().info.start.elapsed().saturating_sub(cut.branch_started);
                     put(cut.index, Err(self.failure(cut.index, cut.attempt, elapsed, cause)));
                 }
             }

@@ -17,7 +17,7 @@ use crate::policy::Limits;
 pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
-    pub(super) start: Instant,
+    deadline: Option<Instant>,
     supervisor: OnceLock<ActorRef<Wake>>,
     /// Rung and not yet heard: one message is enough.
     rung: AtomicBool,
@@ -59,9 +59,10 @@ impl Stop {
 impl Control {
     pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
         Self {
+            // A deadline beyond what the clock can tell is none.
+            deadline: limits.deadline.and_then(|limit| info.start.checked_add(limit)),
             info: Arc::new(info),
             limits,
-            start: Instant::now(),
             supervisor: OnceLock::new(),
             rung: AtomicBool::new(false),
             stop: OnceLock::new(),
@@ -107,19 +108,24 @@ impl Control {
         self.stop.get().is_none()
     }
 
-    /// When the deadline is; `None` if it is beyond what the clock can tell.
+    /// When the deadline is.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.start.checked_add(self.limits.deadline?)
+        self.deadline
+    }
+
+    /// The same as [`nanos`](Control::nanos).
+    pub(super) fn deadline_nanos(&self) -> u64 {
+        self.deadline.map_or(NEVER, |deadline| self.nanos(deadline))
     }
 
     /// A moment in nanoseconds since the start of the run, as seats note it.
     pub(super) fn nanos(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.start).as_nanos()).unwrap_or(NEVER)
+        u64::try_from(moment.saturating_duration_since(self.info.start).as_nanos()).unwrap_or(NEVER)
     }
 
     /// A moment that a seat has noted.
     pub(super) fn moment(&self, nanos: u64) -> Option<Instant> {
-        if nanos == NEVER { None } else { self.start.checked_add(Duration::from_nanos(nanos)) }
+        if nanos == NEVER { None } else { self.info.start.checked_add(Duration::from_nanos(nanos)) }
     }
 
     pub(super) fn suspended(&self) -> usize {

@@ -54,7 +54,8 @@ impl<W: Work> Run<W> {
         goal: Goal,
     ) -> Self {
         let queue = Queue::new(branches, limits.concurrency);
-        let info = RunInfo { id: RunId::new(), roster, cancelled: CancellationToken::new() };
+        let info =
+            RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled: CancellationToken::new() };
         Self {
             work: Contained::new(work),
             control: Control::new(info, limits),
@@ -86,9 +87,22 @@ impl<W: Work> Run<W> {
         if self.control.is_open() { lock(&self.queue).pull(now) } else { Pulled::Nothing }
     }
 
-    /// Takes a branch back for another attempt.
-    pub(super) fn wait(&self, branch: Branch<W::Job>, due: Instant) {
+    /// Takes a branch back for another attempt. `false` if the last one was concluded by somebody else.
+    pub(super) fn requeue(
+        &self,
+        place: &Place<W::Output>,
+        ticket: u64,
+        branch: Branch<W::Job>,
+        due: Instant,
+    ) -> bool {
+        let outcomes = lock(&place.outcomes);
+        if !place.seat.claim(ticket) {
+            drop(outcomes);
+            discard(branch.job);
+            return false;
+        }
         lock(&self.queue).wait(branch, due);
+        true
     }
 
     /// The dice for the wait after an attempt.
@@ -107,7 +121,6 @@ impl<W: Work> Run<W> {
     ) -> bool {
         let failure = outcome.as_ref().err().cloned();
         {
-            // The claim is made under the lock, so that whoever collects finds either the attempt or its outcome.
             let mut outcomes = lock(&place.outcomes);
             if ticket.is_some_and(|ticket| !place.seat.claim(ticket)) {
                 drop(outcomes);
@@ -159,7 +172,7 @@ impl<W: Work> Crew for Run<W> {
 
     fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) {
         let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return };
-        let elapsed = self.control.start.elapsed().saturating_sub(occupant.branch_started);
+        let elapsed = self.control.info.start.elapsed().saturating_sub(occupant.branch_started);
         let failure = self.failure(occupant.index, occupant.attempt, elapsed, cause);
         self.record(&place, Some(occupant.ticket), occupant.index, Err(failure));
     }

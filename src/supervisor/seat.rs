@@ -100,8 +100,15 @@ impl Seat {
     }
 
     /// Concludes the attempt with this ticket. `false` if somebody else has done so.
+    ///
+    /// Whoever calls this holds the lock of the place's outcomes: so whoever collects finds either the attempt or what
+    /// became of it, and this need not be one atomic step.
     pub(super) fn claim(&self, ticket: u64) -> bool {
-        self.current.compare_exchange(ticket, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let mine = self.current.load(Ordering::Acquire) == ticket;
+        if mine {
+            self.current.store(IDLE, Ordering::Release);
+        }
+        mine
     }
 
     /// The attempt that runs here.

@@ -160,11 +160,11 @@ impl<'a, W: Work> Shift<'a, W> {
 
     /// Gives the branch back for another attempt. Whoever is free when the wait is over makes it.
     fn requeue(&mut self, turn: Turn, ticket: u64, job: W::Job, due: Instant) -> bool {
-        if !self.place.seat.claim(ticket) {
+        let Turn { index, attempt, started } = turn;
+        let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
+        if !self.run.requeue(self.place, ticket, branch, due) {
             return false;
         }
-        let Turn { index, attempt, started } = turn;
-        self.run.wait(Branch { index, attempt: attempt + 1, started: Some(started), job }, due);
         // The supervisor sets its alarm. It cannot do so while this child keeps the thread.
         if due > self.now && self.run.control().wake() {
             self.stretch.end();

@@ -1,0 +1,31 @@
+//! Tells the program which compiler and which versions of the peers it was built with.
+
+use std::{env, fs, process::Command};
+
+/// The packages whose versions stand above every table.
+const NAMED: [&str; 5] = ["sortie", "tokio", "futures", "ractor", "kameo"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    println!("cargo::rustc-env=COMPARE_RUSTC={}", compiler());
+    println!("cargo::rustc-env=COMPARE_VERSIONS={}", versions());
+}
+
+fn compiler() -> String {
+    let rustc = env::var("RUSTC").expect("cargo names the compiler");
+    let version = Command::new(rustc).arg("--version").output().expect("the compiler runs");
+    String::from_utf8(version.stdout).expect("a version is text").trim().to_owned()
+}
+
+/// Versions as locked. A lock file is regular enough that two lines per package tell all.
+fn versions() -> String {
+    let lock = fs::read_to_string("Cargo.lock").expect("cargo wrote a lock file before this build");
+    let locked = |name: &str| {
+        let package = format!("name = \"{name}\"\nversion = \"");
+        let (_, rest) = lock.split_once(&package).unwrap_or_else(|| panic!("`{name}` is not locked"));
+        let (version, _) = rest.split_once('"').expect("a version ends with a quote");
+        format!("{name} {version}")
+    };
+    NAMED.map(locked).join(", ")
+}
