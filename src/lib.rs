@@ -1,4 +1,15 @@
-//! Supervised, durable fan-out.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to look
+//!
+//! | to … | see |
+//! |---|---|
+//! | run one agent over many items | [`foreach`], [`FanOut`] |
+//! | run a few agents of different types together | [`branches`], [`AgentRef::branch`] |
+//! | call one agent | [`ask`] |
+//! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
+//! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
+//! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -61,12 +61,7 @@ async fn absurd_limits_are_no_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn an_iterator_that_panics_ends_the_list_with_that_failure() {
-    let items = || {
-        (0..10).map(|n| {
-            assert!(n < 4, "no item {n}");
-            n
-        })
-    };
+    let items = || (0..10).inspect(|n| assert!(*n < 4, "no item {n}"));
     let outcomes = leaves_no_task(foreach(items(), echo).concurrency(2).settled()).await;
     assert_eq!(outcomes.len(), 5, "four items, and the place of the fifth");
     assert!(outcomes[..4].iter().enumerate().all(|(n, o)| matches!(o, Ok(v) if *v as usize == n)));

@@ -8,6 +8,7 @@
 mod blocking;
 mod context;
 mod drops;
+mod examples;
 mod failures;
 mod input;
 mod layers;

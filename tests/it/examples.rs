@@ -1,0 +1,173 @@
+//! The built examples, run as a user runs them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Runs an example that `cargo test` has built.
+fn run(example: &str, arguments: &[&str]) -> Output {
+    let target = std::env::current_exe().unwrap();
+    let target = target.parent().and_then(Path::parent).unwrap();
+    let program = target.join("examples").join(example);
+    assert!(program.exists(), "build the examples first: `cargo test` does");
+    let start = Instant::now();
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(15), "an example takes a few seconds at most");
+    output
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn last_line(output: &Output) -> String {
+    text(output).lines().last().unwrap_or_default().to_owned()
+}
+
+/// The number behind `name=` in the last line.
+fn number(output: &Output, name: &str) -> usize {
+    let line = last_line(output);
+    let (_, rest) = line.split_once(&format!("{name}=")).unwrap();
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// A folder of documents that are hard to read, removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with_odd_documents() -> Self {
+        let folder = std::env::temp_dir().join(format!("sortie-newsroom-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("good.txt"), "A wonderful day. Everything works, and all are happy.").unwrap();
+        fs::write(folder.join("bad.txt"), "A terrible failure. It was awful and sad.").unwrap();
+        fs::write(folder.join("empty.txt"), "").unwrap();
+        fs::write(folder.join("binary.bin"), [0xff, 0xfe, 0x00, 0x80, b'a', b' ', 0xc3]).unwrap();
+        fs::write(folder.join("huge.txt"), "One more sentence of a long story. ".repeat(100_000)).unwrap();
+        fs::create_dir_all(folder.join("folder")).unwrap();
+        Self(folder)
+    }
+
+    fn documents(&self) -> Vec<String> {
+        ["good.txt", "bad.txt", "empty.txt", "binary.bin", "huge.txt", "folder", "missing.txt", "good.txt"]
+            .map(|name| self.0.join(name).to_str().unwrap().to_owned())
+            .to_vec()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn quickstart_draws_what_its_branches_do() {
+    let output = run("quickstart", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "quickstart: branches=8 ok=6 failed=2");
+    let text = text(&output);
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    let marks = |name| line(name).chars().filter(|mark| "+x!|".contains(*mark)).collect::<String>();
+    assert_eq!(["weather", "news", "calendar", "mail"].map(marks), ["+", "x+", "!+", "x+"]);
+    assert!(line("traffic").ends_with("branch `traffic` failed after 3 attempts: connection reset"));
+    assert!(line("radio").ends_with("branch `radio` failed: timed out after 400ms"));
+}
+
+#[test]
+fn the_readme_shows_what_quickstart_prints() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let printed = text(&run("quickstart", &[]));
+    for line in printed.lines().filter(|line| !line.contains('=') || line.starts_with("quickstart")) {
+        assert!(readme.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn restart_policies_prints_a_line_for_each_policy() {
+    let output = run("restart_policies", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "restart_policies: cases=10 ok=6 failed=4");
+    let text = text(&output);
+    let outcomes = [
+        ("no policy", "connection reset"),
+        ("3 attempts, 50 ms apart", "ok in attempt 3"),
+        ("3 attempts are not enough", "connection reset"),
+        ("exponential", "ok in attempt 5"),
+        ("the same with jitter", "ok in attempt 5"),
+        ("a panic is restarted", "ok in attempt 2"),
+        ("… unless only errors are", "panicked: a bug in the agent"),
+        ("a timeout", "ok in attempt 2"),
+        ("a fatal error", "no such account"),
+        ("\"come back", "ok in attempt 2"),
+    ];
+    for (start, end) in outcomes {
+        let line = text.lines().find(|line| line.starts_with(start)).unwrap();
+        assert!(line.ends_with(end), "{line}");
+    }
+    assert!(text.contains("as the branch says: 4, as its fan-out says: 3, as its agent says: 2"));
+}
+
+#[test]
+fn newsroom_reads_the_projects_own_documents() {
+    let output = run("newsroom", &[]);
+    assert!(output.status.success());
+    let text = text(&output);
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        assert_eq!(text.lines().filter(|line| line.starts_with(document)).count(), 1, "{text}");
+    }
+    assert!(number(&output, "documents") >= 3);
+    assert_eq!(number(&output, "ok"), number(&output, "documents"));
+}
+
+#[test]
+fn newsroom_gives_every_document_a_line_whatever_it_is() {
+    let folder = Folder::with_odd_documents();
+    let documents = folder.documents();
+    let mut arguments: Vec<&str> = documents.iter().map(String::as_str).collect();
+    let output = run("newsroom", &arguments);
+    assert!(output.status.success());
+    assert_eq!(number(&output, "documents"), 8);
+    assert_eq!(number(&output, "failed"), 2, "the folder and the missing one: {}", text(&output));
+    for document in &documents {
+        let lines = text(&output).lines().filter(|line| line.contains(document.as_str())).count();
+        assert!(lines >= 1, "{document}");
+    }
+
+    // Under fire, every document still has its line, and the same seed gives the same fates.
+    let faults = [
+        "--fail-rate",
+        "0.3",
+        "--panic-rate",
+        "0.3",
+        "--hang-rate",
+        "0.2",
+        "--timeout",
+        "100ms",
+        "--seed",
+        "7",
+    ];
+    arguments.extend(faults);
+    let (first, second) = (run("newsroom", &arguments), run("newsroom", &arguments));
+    assert!(first.status.success());
+    assert_eq!(number(&first, "documents"), 8);
+    assert_eq!(last_line(&first), last_line(&second));
+    assert!(number(&first, "ok") < 6, "some faults are not healed: {}", text(&first));
+    assert!(number(&first, "ok") + number(&first, "partial") > 0, "and some are: {}", text(&first));
+}
+
+#[test]
+fn newsroom_refuses_bad_arguments_by_name() {
+    for (arguments, named) in [
+        (&["--fail-rate", "2"][..], "--fail-rate"),
+        (&["--seed"], "--seed"),
+        (&["--concurrency", "0"], "--concurrency"),
+        (&["--timeout", "0s"], "--timeout"),
+        (&["--nonsense"], "--nonsense"),
+    ] {
+        let output = run("newsroom", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(named), "{message}");
+    }
+}
