@@ -7,7 +7,7 @@ use std::time::Duration;
 use ractor::ActorRef;
 use tokio::time::Instant;
 
-use super::run_supervisor::Wake;
+use super::message::Wake;
 use super::seat::{NEVER, Seat};
 use crate::agent::RunInfo;
 use crate::outcome::Cause;

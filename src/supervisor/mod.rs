@@ -14,6 +14,7 @@
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
+//! | `Crew` | a run as its actors see it, whatever its types |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
@@ -23,6 +24,8 @@ mod child;
 mod collect;
 mod contain;
 mod control;
+mod crew;
+mod message;
 mod queue;
 mod run;
 mod run_supervisor;
@@ -38,9 +41,9 @@ use ractor::Actor;
 use crate::agent::Roster;
 use crate::policy::Limits;
 
-use child::Crew;
 pub(crate) use collect::Collected;
 use control::Stop;
+use crew::Crew;
 use run::Run;
 use run_supervisor::RunSupervisor;
 pub(crate) use work::Goal;

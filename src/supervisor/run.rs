@@ -1,19 +1,15 @@
 //! The state of a run.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Crew, Leave};
 use super::contain::{Contained, discard, lock};
 use super::control::{Control, Stop};
-use super::queue::{Backlog, Branch, Branches, Pulled, Queue};
-use super::seat::{Occupant, Seat};
-use super::shift::Shift;
+use super::queue::{Branch, Branches, Pulled, Queue};
+use super::seat::Seat;
 use super::work::{Goal, Work};
 use crate::agent::{Roster, RunId, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts};
@@ -24,8 +20,8 @@ use crate::policy::{Limits, Restart, jitter};
 /// Shared by the supervisor, its children and the caller, and owned by none of them, so that none of them can take
 /// outcomes along when it dies.
 pub(super) struct Run<W: Work> {
-    work: Contained<W>,
-    control: Control,
+    pub(super) work: Contained<W>,
+    pub(super) control: Control,
     goal: Goal,
     seed: u64,
     pub(super) queue: Mutex<Queue<W::Job>>,
@@ -134,55 +130,5 @@ impl<W: Work> Run<W> {
             self.control.stop(Stop::Unwanted);
         }
         true
-    }
-}
-
-impl<W: Work> Crew for Run<W> {
-    fn control(&self) -> &Control {
-        &self.control
-    }
-
-    fn shortest_timeout(&self) -> Option<Duration> {
-        self.work.get()?.shortest_timeout()
-    }
-
-    fn new_seat(&self) -> Arc<Seat> {
-        let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len()));
-        seats.push(Arc::new(Place { seat: Arc::clone(&seat), outcomes: Mutex::default() }));
-        seat
-    }
-
-    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave> {
-        Box::pin(async move {
-            let place = lock(&self.seats).get(seat).map(Arc::clone);
-            let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
-            let _vacate = Vacate(&self.control, &place.seat);
-            let leave = Shift::new(&self, work, &place).work().await;
-            if matches!(leave, Leave::Parked) {
-                place.seat.parked.store(true, Ordering::Release);
-            }
-            leave
-        })
-    }
-
-    fn backlog(&self, now: Instant) -> Backlog {
-        lock(&self.queue).backlog(now)
-    }
-
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) {
-        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return };
-        let elapsed = self.control.info.start.elapsed().saturating_sub(occupant.branch_started);
-        let failure = self.failure(occupant.index, occupant.attempt, elapsed, cause);
-        self.record(&place, Some(occupant.ticket), occupant.index, Err(failure));
-    }
-}
-
-/// Leaves the seat however the child's work ends: it found nothing more, it panicked, or it was killed and dropped.
-struct Vacate<'a>(&'a Control, &'a Seat);
-
-impl Drop for Vacate<'_> {
-    fn drop(&mut self) {
-        self.0.vacate(self.1);
     }
 }

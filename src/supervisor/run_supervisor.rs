@@ -9,8 +9,10 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::child::{Child, Crew, Post, Resume};
+use super::child::{Child, Post};
 use super::control::Stop;
+use super::crew::Crew;
+use super::message::{Resume, Wake};
 use super::queue::Backlog;
 use super::seat::{NEVER, Seat};
 use super::timer::Timer;
@@ -18,12 +20,6 @@ use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
 pub(super) struct RunSupervisor;
-
-/// Something has changed: look.
-pub(super) struct Wake;
-
-#[cfg(feature = "cluster")]
-impl ractor::Message for Wake {}
 
 /// How long an attempt that was told to stop may take to reach an `.await` before it counts as not stopped.
 const YIELD_GRACE: Duration = Duration::from_millis(50);

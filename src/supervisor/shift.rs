@@ -6,7 +6,6 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::attempt::{Desk, Ended, Report};
-use super::child::Leave;
 use super::contain::{Contained, contain};
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
@@ -23,6 +22,16 @@ pub(super) struct Shift<'a, W: Work> {
     /// The last reading of the clock: the end of one attempt is the start of the next.
     now: Instant,
     stretch: Stretch,
+}
+
+/// Why a child has stopped working.
+pub(super) enum Leave {
+    /// There is nothing to do for now.
+    Parked,
+    /// It has done what it was for.
+    Spent,
+    /// Its agent panicked.
+    Panicked(String),
 }
 
 /// The part of a branch that is needed after its attempt has taken the rest.

@@ -4,7 +4,7 @@ use ractor::ActorRef;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::run_supervisor::Wake;
+use super::message::Wake;
 
 /// Wakes the supervisor at one moment: the earliest it was set to. Dropping it unsets it.
 #[derive(Default)]

@@ -1,0 +1,85 @@
+//! A run as its actors see it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::contain::lock;
+use super::control::Control;
+use super::queue::Backlog;
+use super::run::{Place, Run};
+use super::seat::{Occupant, Seat};
+use super::shift::{Leave, Shift};
+use super::work::Work;
+use crate::outcome::Cause;
+
+/// A run as its actors see it, whatever its types.
+pub(super) trait Crew: Send + Sync + 'static {
+    fn control(&self) -> &Control;
+
+    fn shortest_timeout(&self) -> Option<Duration>;
+
+    /// One more place for a child.
+    fn new_seat(&self) -> Arc<Seat>;
+
+    /// Makes attempts in the seat with this number, one after the other.
+    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
+
+    fn backlog(&self, now: Instant) -> Backlog;
+
+    /// Concludes the attempt of a child that cannot do so itself, unless it has.
+    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause);
+}
+
+impl<W: Work> Crew for Run<W> {
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn shortest_timeout(&self) -> Option<Duration> {
+        self.work.get()?.shortest_timeout()
+    }
+
+    fn new_seat(&self) -> Arc<Seat> {
+        let mut seats = lock(&self.seats);
+        let seat = Arc::new(Seat::new(seats.len()));
+        seats.push(Arc::new(Place { seat: Arc::clone(&seat), outcomes: Mutex::default() }));
+        seat
+    }
+
+    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave> {
+        Box::pin(async move {
+            let place = lock(&self.seats).get(seat).map(Arc::clone);
+            let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
+            let _vacate = Vacate(&self.control, &place.seat);
+            let leave = Shift::new(&self, work, &place).work().await;
+            if matches!(leave, Leave::Parked) {
+                place.seat.parked.store(true, Ordering::Release);
+            }
+            leave
+        })
+    }
+
+    fn backlog(&self, now: Instant) -> Backlog {
+        lock(&self.queue).backlog(now)
+    }
+
+    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) {
+        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return };
+        let elapsed = self.control.info.start.elapsed().saturating_sub(occupant.branch_started);
+        let failure = self.failure(occupant.index, occupant.attempt, elapsed, cause);
+        self.record(&place, Some(occupant.ticket), occupant.index, Err(failure));
+    }
+}
+
+/// Leaves the seat however the child's work ends: it found nothing more, it panicked, or it was killed and dropped.
+struct Vacate<'a>(&'a Control, &'a Seat);
+
+impl Drop for Vacate<'_> {
+    fn drop(&mut self) {
+        self.0.vacate(self.1);
+    }
+}
