@@ -1,6 +1,5 @@
 //! What a run leaves when it is over.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -8,6 +7,7 @@ use tokio::task::yield_now;
 use super::contain::{contain, discard, lock};
 use super::control::Stop;
 use super::run::Run;
+use super::seat::Duty;
 use super::work::Work;
 use crate::outcome::{Cause, Failure, Outcome};
 
@@ -43,7 +43,7 @@ impl<W: Work> Run<W> {
             let mut outcomes = lock(&place.outcomes);
             if let Some(cut) = place.seat.occupant() {
                 if place.seat.claim(cut.ticket) {
-                    let ended = !place.seat.occupied.load(Ordering::Acquire);
+                    let ended = !place.seat.is(Duty::Working);
                     let cause = stop.cause(true, ended && !place.seat.bodies.any_running());
                     let elapsed = self.control().info.start.elapsed().saturating_sub(cut.branch_started);
                     put(cut.index, Err(self.failure(cut.index, cut.attempt, elapsed, cause)));

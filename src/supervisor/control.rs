@@ -8,7 +8,7 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::message::Wake;
-use super::seat::{NEVER, Seat};
+use super::seat::{Duty, NEVER, Seat};
 use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
@@ -140,23 +140,50 @@ impl Control {
         self.held.load(Ordering::Acquire)
     }
 
-    /// A child is sent to work.
+    /// A new child is sent to work.
     pub(super) fn occupy(&self, seat: &Seat) {
-        if !seat.occupied.swap(true, Ordering::AcqRel) {
+        if seat.change(Duty::Gone, Duty::Working) {
             self.driving.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// A child has stopped working: it found nothing more to do, it ended, or it was killed.
+    /// A child that waits is sent to work. `false` if it does not wait.
+    pub(super) fn resume(&self, seat: &Seat) -> bool {
+        let waits = seat.change(Duty::Parked, Duty::Working);
+        if waits {
+            self.driving.fetch_add(1, Ordering::AcqRel);
+        }
+        waits
+    }
+
+    /// A child has found nothing more to do, and waits.
+    pub(super) fn park(&self, seat: &Seat) {
+        if seat.change(Duty::Working, Duty::Parked) {
+            self.one_less_driving();
+        }
+    }
+
+    /// A child has ended, or will.
     pub(super) fn vacate(&self, seat: &Seat) {
         self.release(seat);
-        if seat.occupied.swap(false, Ordering::AcqRel) {
-            let driving = self.driving.fetch_sub(1, Ordering::AcqRel) - 1;
-            // The last one turns the light off.
-            if driving <= self.held() {
-                self.wake();
-            }
+        if seat.change(Duty::Working, Duty::Gone) {
+            self.one_less_driving();
+        } else {
+            seat.change(Duty::Parked, Duty::Gone);
         }
+    }
+
+    fn one_less_driving(&self) {
+        let driving = self.driving.fetch_sub(1, Ordering::AcqRel) - 1;
+        // The last one turns the light off.
+        if driving <= self.held() {
+            self.wake();
+        }
+    }
+
+    /// Whether no child makes an attempt that counts. Nothing is put back into the queue then.
+    pub(super) fn is_idle(&self) -> bool {
+        self.driving() == self.held()
     }
 
     /// A body that did not stop holds the seat; its branch has its outcome.

@@ -1,6 +1,5 @@
 //! A run as its actors see it.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,10 +53,14 @@ impl<W: Work> Crew for Run<W> {
         Box::pin(async move {
             let place = lock(&self.seats).get(seat).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
-            let _vacate = Vacate(&self.control, &place.seat);
+            let on_duty = OnDuty(Some((&self.control, &place.seat)));
             let leave = Shift::new(&self, work, &place).work().await;
             if matches!(leave, Leave::Parked) {
-                place.seat.parked.store(true, Ordering::Release);
+                on_duty.park();
+                // What has become due since the child looked must not wait for somebody else to look.
+                if lock(&self.queue).has_waiting() {
+                    self.control.wake();
+                }
             }
             leave
         })
@@ -75,11 +78,22 @@ impl<W: Work> Crew for Run<W> {
     }
 }
 
-/// Leaves the seat however the child's work ends: it found nothing more, it panicked, or it was killed and dropped.
-struct Vacate<'a>(&'a Control, &'a Seat);
+/// A child at work. However its work ends (it is done, its agent panicked, it was killed and dropped), the seat shows it.
+struct OnDuty<'a>(Option<(&'a Control, &'a Seat)>);
 
-impl Drop for Vacate<'_> {
+impl OnDuty<'_> {
+    /// The child waits. From here on the supervisor may send it to work again at any time.
+    fn park(mut self) {
+        if let Some((control, seat)) = self.0.take() {
+            control.park(seat);
+        }
+    }
+}
+
+impl Drop for OnDuty<'_> {
     fn drop(&mut self) {
-        self.0.vacate(self.1);
+        if let Some((control, seat)) = self.0.take() {
+            control.vacate(seat);
+        }
     }
 }

@@ -98,6 +98,11 @@ impl<J> Queue<J> {
         self.waiting.push(Waiting { due, branch });
     }
 
+    /// Whether a branch waits for another attempt.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     pub(super) fn backlog(&mut self, now: Instant) -> Backlog {
         let (due, next_due) = match self.waiting.peek().map(|first| first.due) {
             Some(first) if first <= now => {

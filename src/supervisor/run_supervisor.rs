@@ -126,6 +126,8 @@ impl State {
         }
         if control.is_open() {
             self.watch(now, myself);
+            // In this order: once no child makes an attempt, the backlog does not grow any more.
+            let idle = control.is_idle();
             let backlog = crew.backlog(now);
             if self.is_stuck(&backlog, now, myself) {
                 control.stop(Stop::Stuck);
@@ -135,7 +137,7 @@ impl State {
             if let Some(due) = backlog.next_due {
                 self.timer.set(due, myself);
             }
-            if backlog.done && control.driving() == control.held() {
+            if backlog.done && idle {
                 self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
             }
         }
@@ -162,8 +164,7 @@ impl State {
         );
         if missing > 0 {
             for member in self.children.values() {
-                if missing > 0 && member.seat.parked.swap(false, Ordering::AcqRel) {
-                    control.occupy(&member.seat);
+                if missing > 0 && control.resume(&member.seat) {
                     if member.actor.send_message(Resume).is_err() {
                         control.vacate(&member.seat);
                     } else {
@@ -206,7 +207,6 @@ impl State {
                 self.crew.give_up(&seat, &occupant, cause);
             }
         }
-        seat.parked.store(false, Ordering::Release);
         control.vacate(&seat);
         self.vacant.push(seat);
     }
@@ -262,8 +262,7 @@ impl State {
     fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
         let Some(closing) = &mut self.closing else { return };
         let control = self.crew.control();
-        let idle = control.driving() == control.held();
-        if !closing.killed && (idle || closing.kill_at <= now) {
+        if !closing.killed && (control.is_idle() || closing.kill_at <= now) {
             closing.killed = true;
             closing.leave_at = now + YIELD_GRACE;
             closing.kill_at = now;

@@ -1,7 +1,7 @@
 //! The place of one child.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::agent::Bodies;
@@ -25,10 +25,8 @@ pub(super) struct Seat {
     due: AtomicU64,
     /// Whether the agent's code is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
-    /// Whether a child works here.
-    pub(super) occupied: AtomicBool,
-    /// Whether the child waits for more work.
-    pub(super) parked: AtomicBool,
+    /// [`Duty`] of the child.
+    duty: AtomicU8,
     /// Whether a body that did not stop holds the place.
     pub(super) held: AtomicBool,
     pub(super) bodies: Arc<Bodies>,
@@ -38,6 +36,17 @@ const IDLE: u64 = 0;
 
 /// The moment that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
+
+/// What the child of a seat is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Duty {
+    /// There is none, or it will make no further attempt.
+    Gone,
+    Working,
+    /// It waits for more work.
+    Parked,
+}
 
 /// An attempt as it stands in its seat.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +81,19 @@ impl Seat {
             started: AtomicU64::new(0),
             due: AtomicU64::new(NEVER),
             polling: AtomicBool::new(false),
-            occupied: AtomicBool::new(false),
-            parked: AtomicBool::new(false),
+            duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
             bodies: Arc::default(),
         }
+    }
+
+    pub(super) fn is(&self, duty: Duty) -> bool {
+        self.duty.load(Ordering::Acquire) == duty as u8
+    }
+
+    /// Changes the duty, and says whether it was `from` before. Only then it changes.
+    pub(super) fn change(&self, from: Duty, to: Duty) -> bool {
+        self.duty.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// The child begins an attempt. Returns its ticket.

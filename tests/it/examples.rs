@@ -12,7 +12,7 @@ fn run(example: &str, arguments: &[&str]) -> Output {
     let program = target.join("examples").join(example);
     assert!(program.exists(), "build the examples first: `cargo test` does");
     let start = Instant::now();
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = Command::new(program).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
     assert!(start.elapsed() < Duration::from_secs(15), "an example takes a few seconds at most");
     output
 }

@@ -2,7 +2,11 @@
 //!
 //! Waits are on tokio's paused clock wherever it can serve; tests that need real threads say so. Scenario numbers
 //! (`s08_…`) are those of the list of acceptance scenarios.
-#![expect(clippy::unwrap_used, reason = "a test that unwraps an error has failed, and says where")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that unwraps an error has failed, and says where"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod blocking;

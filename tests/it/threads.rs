@@ -112,3 +112,32 @@ fn real_threads_give_the_same_results_in_the_same_order() {
     }
     runtime.block_on(crate::support::eventually("no task", || runtime.metrics().num_alive_tasks() == 0));
 }
+
+#[test]
+fn many_small_runs_that_retry_neither_stall_nor_lose_a_retry() {
+    let runtime = threads(4);
+    let agent = AgentRef::new(agent_fn(|n: u64, cx: sortie::AgentContext| async move {
+        if n % 3 == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Backoffs end at all moments relative to the ends of the siblings' attempts.
+        if u64::from(cx.attempt()) <= n % 4 { Err("again".into()) } else { Ok(n) }
+    }));
+    let run = move |cap| {
+        let agent = agent.clone();
+        async move {
+            let restart =
+                sortie::Restart::attempts(4).backoff(sortie::Backoff::fixed(Duration::from_micros(300)));
+            let values = foreach(0..12, &agent).concurrency(cap).restart(restart).all().await.unwrap();
+            assert_eq!(values, (0..12).collect::<Vec<_>>());
+        }
+    };
+    runtime.block_on(async {
+        for _ in 0..25 {
+            let runs: Vec<_> = (0..80).map(|n| tokio::spawn(run(1 + n % 4))).collect();
+            for run in runs {
+                tokio::time::timeout(30 * crate::support::SECOND, run).await.expect("no run stalls").unwrap();
+            }
+        }
+    });
+}
