@@ -16,8 +16,9 @@ use crate::supervisor::{Policy, Work};
 ///
 /// `agent` is an [`AgentRef`], an [`agent_fn`](crate::agent_fn), a [`blocking`](crate::blocking) function or a plain
 /// `async fn(input) -> Result<_, _>`. The iterator is pulled one item at a time, when there is a child that is free to
-/// run it, on the threads of the runtime: it should not block. It must end, because every item gets an outcome, also
-/// when the fan-out is stopped early. If it panics, the items so far keep their outcomes, and one more outcome, a
+/// run it, on the threads of the runtime: it should not block. It should end, because every item gets an outcome, also
+/// when the fan-out is stopped early; only if its `size_hint` says that it is endless (`0..`, `repeat`), a fan-out that
+/// is stopped gives outcomes for those items that were pulled. If it panics, the items so far keep their outcomes, and one more outcome, a
 /// [`Cause::Panicked`](crate::Cause::Panicked), stands for the item that could not be had.
 ///
 /// ```

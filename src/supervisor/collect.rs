@@ -63,6 +63,13 @@ impl<W: Work> Run<W> {
             .enumerate()
             .map(|(index, outcome)| outcome.unwrap_or_else(|| missing(index)))
             .collect();
+        // Items that are known to be endless are not counted: nobody could wait for it.
+        if cursor
+            .get()
+            .is_some_and(|items| contain(|| items.size_hint()).is_ok_and(|(least, _)| least == usize::MAX))
+        {
+            cursor.clear();
+        }
         while let Some(items) = cursor.get_mut() {
             let index = outcomes.len();
             match contain(|| items.next().map(discard)) {

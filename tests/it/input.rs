@@ -111,6 +111,21 @@ async fn a_size_hint_that_lies_or_panics_does_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn endless_items_end_with_the_run() {
+    let agent = || {
+        agent_fn(|n: u64, _| async move {
+            tokio::time::sleep(100 * MS).await;
+            if n == 7 { Err("enough".into()) } else { Ok(n) }
+        })
+    };
+    let outcomes = leaves_no_task(foreach(0.., agent()).concurrency(2).deadline(SECOND).settled()).await;
+    assert!((18..=22).contains(&outcomes.len()), "about ten for each of two slots: {}", outcomes.len());
+    let error =
+        leaves_no_task(foreach(std::iter::repeat(7), agent()).concurrency(2).all()).await.unwrap_err();
+    assert!(error.into_outcomes().len() <= 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn results_that_nobody_reads_are_dropped() {
     leaves_no_task(async {
         let _unread = foreach(0..1000, echo).settled().await;
