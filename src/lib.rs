@@ -9,7 +9,7 @@
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
-//! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`] |
+//! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -21,7 +21,7 @@ mod supervisor;
 
 pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, RunId, agent_fn, blocking};
 pub use fan_out::{
-    Ask, Branch, Branches, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, ask, branches, foreach,
+    Ask, Branch, Branches, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask, branches, foreach,
 };
-pub use outcome::{AgentError, AllError, BoxError, Cause, Failure, Outcome};
+pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
 pub use policy::{Backoff, Decision, Restart, Trigger};

@@ -13,6 +13,7 @@ mod foreach;
 mod keyed;
 mod options;
 mod tuple;
+mod uniform;
 
 pub use ask::{Ask, ask};
 pub use branch::Branch;
@@ -20,6 +21,7 @@ pub use branches::{Branches, Repeatable};
 pub use foreach::{ForEach, foreach};
 pub use keyed::{DuplicateKey, Keyed};
 pub use options::FanOut;
+pub use uniform::Uniform;
 
 /// Runs a few branches together: a tuple of up to 12 of any types, an array, or a `Vec`.
 ///

@@ -140,7 +140,7 @@ impl<B: Branches> FanOut<B> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
         async move {
-            let (shape, Collected { outcomes, first_failure }) = self.run(Goal::All).await;
+            let (shape, Collected { outcomes, first_failure, .. }) = self.run(Goal::All).await;
             let failure =
                 first_failure.or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned());
             match failure {
@@ -150,7 +150,7 @@ impl<B: Branches> FanOut<B> {
         }
     }
 
-    async fn run(self, goal: Goal) -> (B::Shape, Collected<Output<B>>) {
+    pub(super) async fn run(self, goal: Goal) -> (B::Shape, Collected<Output<B>>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
         (shape, execute(work, jobs, roster, self.limits, goal).await)
     }

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 
 use super::branch::Branch;
 use super::branches::{Branches, Prepare, Prepared, Repeat, Repeatable};
+use super::uniform::Uniform;
 use crate::agent::{AgentContext, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
@@ -113,6 +114,17 @@ macro_rules! tuples {
             fn values((): (), values: Vec<AnyOutput>) -> Self::Values {
                 let mut values = values.into_iter();
                 (typed::<$O0>(next(&mut values)), $(typed::<$O>(next(&mut values)),)*)
+            }
+        }
+
+        impl<Out, $I0, $($I),*> Uniform for (Branch<$I0, Out>, $(Branch<$I, Out>,)*)
+        where
+            Out: Send + 'static, $I0: Send + 'static, $($I: Send + 'static,)*
+        {
+            type Output = Out;
+
+            fn one(output: AnyOutput) -> Out {
+                typed(output)
             }
         }
 

@@ -5,12 +5,14 @@
 
 mod agent_error;
 mod all_error;
+mod any_error;
 mod cause;
 mod failure;
 
 pub(crate) use agent_error::Reaction;
 pub use agent_error::{AgentError, BoxError};
 pub use all_error::AllError;
+pub use any_error::{AnyError, QuorumError};
 pub use cause::Cause;
 pub(crate) use failure::Parts;
 pub use failure::{Failure, Outcome};

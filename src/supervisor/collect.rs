@@ -6,6 +6,7 @@ use tokio::task::yield_now;
 
 use super::contain::{contain, discard, lock};
 use super::control::Stop;
+use super::queue::Branches;
 use super::run::Run;
 use super::seat::Duty;
 use super::work::Work;
@@ -14,8 +15,10 @@ use crate::outcome::{Cause, Failure, Outcome};
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {
     pub(crate) outcomes: Vec<Outcome<O>>,
-    /// What ended the run, if a failure did.
+    /// The first final failure, where the goal made one count.
     pub(crate) first_failure: Option<Failure>,
+    /// The branches that succeeded first, in this order, where so many were wanted.
+    pub(crate) winners: Vec<usize>,
 }
 
 /// How many items of a stopped run are counted between two looks at the rest of the runtime.
@@ -63,11 +66,11 @@ impl<W: Work> Run<W> {
             .enumerate()
             .map(|(index, outcome)| outcome.unwrap_or_else(|| missing(index)))
             .collect();
-        // Items that are known to be endless are not counted: nobody could wait for it.
-        if cursor
-            .get()
-            .is_some_and(|items| contain(|| items.size_hint()).is_ok_and(|(least, _)| least == usize::MAX))
-        {
+        // Items that are known to be endless are not counted: nobody could wait for it. Nor are those of which nobody
+        // asks what became of them.
+        let endless = |(least, _)| least == usize::MAX;
+        let is_endless = |items: &Branches<W::Job>| contain(|| items.size_hint()).is_ok_and(endless);
+        if lock(&self.progress).is_won() || cursor.get().is_some_and(is_endless) {
             cursor.clear();
         }
         while let Some(items) = cursor.get_mut() {
@@ -85,6 +88,8 @@ impl<W: Work> Run<W> {
                 yield_now().await;
             }
         }
-        Collected { outcomes, first_failure: self.first_failure() }
+        let progress = lock(&self.progress);
+        let (first_failure, winners) = (progress.first_failure().cloned(), progress.winners().to_vec());
+        Collected { outcomes, first_failure, winners }
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
 
 /// Drops a value of the user's. A panic in its `Drop` is logged: there is nobody to return it to, and what the value
 /// stood for is over.
-pub(super) fn discard<T>(value: T) {
+pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = contain(|| drop(value)) {
         tracing::warn!(panic, "a value panicked while it was dropped");
     }

@@ -9,6 +9,7 @@
 //! | [`Work`] | what a run executes: how a branch becomes a future |
 //! | `Run` | the state that the supervisor, its children and the caller share; it owns every finished outcome |
 //! | `Control` | its untyped part: limits, counters, the stop order, the supervisor's bell |
+//! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
@@ -25,6 +26,7 @@ mod collect;
 mod contain;
 mod control;
 mod crew;
+mod goal;
 mod message;
 mod queue;
 mod run;
@@ -42,11 +44,12 @@ use crate::agent::Roster;
 use crate::policy::Limits;
 
 pub(crate) use collect::Collected;
+pub(crate) use contain::discard;
 use control::Stop;
 use crew::Crew;
+pub(crate) use goal::Goal;
 use run::Run;
 use run_supervisor::RunSupervisor;
-pub(crate) use work::Goal;
 pub use work::{Policy, Work};
 
 /// Runs all branches of `work` and collects their outcomes, under a run supervisor of their own.

@@ -111,14 +111,7 @@ impl<J> Queue<J> {
             }
             first => (0, first),
         };
-        let new = match self.cursor.get() {
-            None => 0,
-            // A hint that panics hints at nothing; `next` will say more.
-            Some(cursor) => match contain(|| cursor.size_hint()) {
-                Ok((_, Some(most))) => most,
-                Ok((_, None)) | Err(_) => usize::MAX,
-            },
-        };
+        let new = self.most_new();
         if new == 0 {
             self.cursor.clear();
         }
@@ -128,6 +121,21 @@ impl<J> Queue<J> {
             next_due,
             done: new == 0 && self.waiting.is_empty(),
         }
+    }
+
+    /// At most how many branches the cursor still has; `usize::MAX` if it does not know.
+    fn most_new(&self) -> usize {
+        match self.cursor.get().map(|cursor| contain(|| cursor.size_hint())) {
+            None => 0,
+            Some(Ok((_, Some(most)))) => most,
+            // A hint that panics hints at nothing; `next` will say more.
+            Some(Ok((_, None)) | Err(_)) => usize::MAX,
+        }
+    }
+
+    /// At most how many branches the run has, those that were pulled included.
+    pub(super) fn most(&self) -> usize {
+        self.pulled.saturating_add(self.most_new())
     }
 
     /// How many branches there have been so far.

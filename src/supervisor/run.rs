@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::contain::{Contained, discard, lock};
 use super::control::{Control, Stop};
+use super::goal::{Goal, Progress};
 use super::queue::{Branch, Branches, Pulled, Queue};
 use super::seat::Seat;
-use super::work::{Goal, Work};
+use super::work::Work;
 use crate::agent::{Roster, RunId, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts};
 use crate::policy::{Limits, Restart, jitter};
@@ -26,7 +27,7 @@ pub(super) struct Run<W: Work> {
     seed: u64,
     pub(super) queue: Mutex<Queue<W::Job>>,
     pub(super) seats: Mutex<Vec<Arc<Place<W::Output>>>>,
-    first_failure: Mutex<Option<Failure>>,
+    pub(super) progress: Mutex<Progress>,
 }
 
 /// A seat, and the outcomes that its children have left there. Each has its own lock: children do not meet.
@@ -59,16 +60,12 @@ impl<W: Work> Run<W> {
             seed: fastrand::u64(..),
             queue: Mutex::new(queue),
             seats: Mutex::default(),
-            first_failure: Mutex::default(),
+            progress: Mutex::new(Progress::towards(goal)),
         }
     }
 
     pub(super) fn control(&self) -> &Control {
         &self.control
-    }
-
-    pub(super) fn first_failure(&self) -> Option<Failure> {
-        lock(&self.first_failure).clone()
     }
 
     /// A failure of the branch at `index`.
@@ -115,7 +112,8 @@ impl<W: Work> Run<W> {
         index: usize,
         outcome: Outcome<W::Output>,
     ) -> bool {
-        let failure = outcome.as_ref().err().cloned();
+        // What is known of the outcome once it is handed over; a settled run asks for nothing.
+        let news = (self.goal != Goal::Settled).then(|| outcome.as_ref().map(drop).map_err(Failure::clone));
         {
             let mut outcomes = lock(&place.outcomes);
             if ticket.is_some_and(|ticket| !place.seat.claim(ticket)) {
@@ -125,8 +123,15 @@ impl<W: Work> Run<W> {
             }
             outcomes.push((index, outcome));
         }
-        if let (Goal::All, Some(failure)) = (self.goal, failure) {
-            lock(&self.first_failure).get_or_insert(failure);
+        let decided = match news {
+            None => false,
+            Some(Ok(())) => lock(&self.progress).succeeded(index),
+            Some(Err(failure)) => {
+                let most = lock(&self.queue).most();
+                lock(&self.progress).failed(failure, most)
+            }
+        };
+        if decided {
             self.control.stop(Stop::Unwanted);
         }
         true

@@ -38,12 +38,3 @@ pub struct Policy {
     pub(crate) timeout: Option<Duration>,
     pub(crate) restart: Option<Restart>,
 }
-
-/// What ends a run before all its branches are done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Goal {
-    /// Nothing: every outcome is wanted.
-    Settled,
-    /// The first final failure.
-    All,
-}

@@ -12,6 +12,7 @@
 mod blocking;
 mod context;
 mod drops;
+mod endings;
 mod examples;
 mod failures;
 mod input;

@@ -1,0 +1,65 @@
+//! What a run is for, and how far it has come: pure.
+
+use crate::outcome::Failure;
+
+/// What a run is for, and therefore what ends it before all its branches are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// Every outcome is wanted: nothing ends it.
+    Settled,
+    /// Every output is wanted: the first final failure ends it.
+    All,
+    /// So many outputs are wanted: having them ends it, and so does losing the chance to.
+    First(usize),
+}
+
+/// How far a run is on the way to its goal.
+#[derive(Debug)]
+pub(super) struct Progress {
+    goal: Goal,
+    failed: usize,
+    first_failure: Option<Failure>,
+    /// The branches that succeeded first, in this order; as many as are wanted.
+    winners: Vec<usize>,
+}
+
+impl Progress {
+    pub(super) fn towards(goal: Goal) -> Self {
+        Self { goal, failed: 0, first_failure: None, winners: Vec::new() }
+    }
+
+    /// Notes a success. `true` if it decides the run.
+    pub(super) fn succeeded(&mut self, index: usize) -> bool {
+        match self.goal {
+            Goal::First(wanted) if self.winners.len() < wanted => {
+                self.winners.push(index);
+                self.winners.len() == wanted
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes a final failure. `most` is how many branches there can be at most. `true` if it decides the run.
+    pub(super) fn failed(&mut self, failure: Failure, most: usize) -> bool {
+        self.failed += 1;
+        self.first_failure.get_or_insert(failure);
+        match self.goal {
+            Goal::Settled => false,
+            Goal::All => true,
+            Goal::First(wanted) => most.saturating_sub(self.failed) < wanted,
+        }
+    }
+
+    pub(super) fn first_failure(&self) -> Option<&Failure> {
+        self.first_failure.as_ref()
+    }
+
+    pub(super) fn winners(&self) -> &[usize] {
+        &self.winners
+    }
+
+    /// Whether so many outputs were wanted and are there, so that nobody asks what became of the rest.
+    pub(super) fn is_won(&self) -> bool {
+        matches!(self.goal, Goal::First(wanted) if self.winners.len() >= wanted)
+    }
+}
