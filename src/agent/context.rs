@@ -134,6 +134,11 @@ impl AgentContext {
         self.attempt.cancelled.clone()
     }
 
+    /// The token of a run nested in the attempt: cancelled with the attempt, and by itself.
+    pub(crate) fn child_token(&self) -> CancellationToken {
+        self.attempt.cancelled.child_token()
+    }
+
     /// Announces code of this attempt that will outlive the attempt's future.
     pub(crate) fn enter_body(&self) -> Body {
         self.attempt.bodies.enter()

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use super::branch::Branch;
 use super::branches;
-use crate::agent::AgentRef;
+use crate::agent::{AgentContext, AgentRef};
 use crate::outcome::Outcome;
 use crate::policy::{Restart, positive};
 
@@ -23,7 +23,7 @@ use crate::policy::{Restart, positive};
 /// # Ok(()) }
 /// ```
 pub fn ask<I, O>(agent: &AgentRef<I, O>, input: I) -> Ask<I, O> {
-    Ask { branch: agent.branch(input), deadline: None }
+    Ask { branch: agent.branch(input), deadline: None, parent: None }
 }
 
 /// One call; await it. [`ask`] makes it.
@@ -35,9 +35,16 @@ pub fn ask<I, O>(agent: &AgentRef<I, O>, input: I) -> Ask<I, O> {
 pub struct Ask<I, O> {
     branch: Branch<I, O>,
     deadline: Option<Duration>,
+    parent: Option<AgentContext>,
 }
 
 impl<I, O> Ask<I, O> {
+    /// The same call, nested in an attempt.
+    pub(super) fn within(mut self, parent: AgentContext) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
     /// Names the call in its failure and for its agent.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.branch = self.branch.label(label);
@@ -81,6 +88,9 @@ impl<I: Send + 'static, O: Send + 'static> IntoFuture for Ask<I, O> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let mut fan_out = branches([self.branch]);
+            if let Some(parent) = self.parent {
+                fan_out = fan_out.within(parent);
+            }
             if let Some(deadline) = self.deadline {
                 fan_out = fan_out.deadline(deadline);
             }

@@ -11,6 +11,7 @@ mod branches;
 mod each;
 mod foreach;
 mod keyed;
+mod nested;
 mod options;
 mod tuple;
 mod uniform;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::branches::{Branches, Output, Prepared, Repeatable};
+use crate::agent::AgentContext;
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
 use crate::supervisor::{Collected, Goal, execute};
@@ -30,13 +31,21 @@ pub struct FanOut<B> {
     branches: B,
     timeout: Option<Duration>,
     limits: Limits,
+    /// The attempt within which the fan-out runs.
+    parent: Option<AgentContext>,
 }
 
 // The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
 // hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
-        Self { branches, timeout: None, limits: Limits::default() }
+        Self { branches, timeout: None, limits: Limits::default(), parent: None }
+    }
+
+    /// The same fan-out, nested in an attempt.
+    pub(super) fn within(mut self, parent: AgentContext) -> Self {
+        self.parent = Some(parent);
+        self
     }
 
     /// At most `limit` attempts at once; 64 unless set. A branch holds its slot until its attempt has ended, and none
@@ -152,13 +161,18 @@ impl<B: Branches> FanOut<B> {
 
     pub(super) async fn run(self, goal: Goal) -> (B::Shape, Collected<Output<B>>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
-        (shape, execute(work, jobs, roster, self.limits, goal).await)
+        (shape, execute(work, jobs, roster, self.limits, goal, self.parent.as_ref()).await)
     }
 }
 
 impl<B> FanOut<B> {
     /// The same fan-out over other branches.
     pub(crate) fn try_map<C, E>(self, change: impl FnOnce(B) -> Result<C, E>) -> Result<FanOut<C>, E> {
-        Ok(FanOut { branches: change(self.branches)?, timeout: self.timeout, limits: self.limits })
+        Ok(FanOut {
+            branches: change(self.branches)?,
+            timeout: self.timeout,
+            limits: self.limits,
+            parent: self.parent,
+        })
     }
 }

@@ -36,11 +36,13 @@ mod shift;
 mod timer;
 mod work;
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures::future::{Either, select};
 use ractor::Actor;
 
-use crate::agent::Roster;
+use crate::agent::{AgentContext, Roster};
 use crate::policy::Limits;
 
 pub(crate) use collect::Collected;
@@ -48,6 +50,7 @@ pub(crate) use contain::discard;
 use control::Stop;
 use crew::Crew;
 pub(crate) use goal::Goal;
+use queue::Branches;
 use run::Run;
 use run_supervisor::RunSupervisor;
 pub use work::{Policy, Work};
@@ -55,23 +58,33 @@ pub use work::{Policy, Work};
 /// Runs all branches of `work` and collects their outcomes, under a run supervisor of their own.
 ///
 /// Dropping the future stops the run: nothing more is started, attempts are cancelled, and after the grace they are
-/// killed.
+/// killed. The cancellation of the attempt in which the run is nested stops it too, and the future then returns what
+/// there is.
 pub(crate) async fn execute<W: Work>(
     work: W,
-    branches: Box<dyn Iterator<Item = W::Job> + Send>,
+    branches: Branches<W::Job>,
     roster: Roster,
     limits: Limits,
     goal: Goal,
+    parent: Option<&AgentContext>,
 ) -> Collected<W::Output> {
     warn_if_panics_abort();
-    let run = Arc::new(Run::new(work, branches, roster, limits, goal));
+    let run = Arc::new(Run::new(work, branches, roster, limits, goal, parent));
     let abandoned = StopOnDrop(&run);
     let crew: Arc<dyn Crew> = run.clone();
     // Without a supervisor (the runtime is shutting down) nothing has run, and collecting says so.
     if let Ok((_, ended)) = RunSupervisor::spawn(None, RunSupervisor, crew).await {
         // The supervisor ends in one way or another, and takes its children along. However it ended, every finished
         // outcome is in the run.
-        let _ = ended.await;
+        match parent {
+            None => drop(ended.await),
+            Some(parent) => {
+                if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
+                    run.control().stop(Stop::Unwanted);
+                    drop(ended.await);
+                }
+            }
+        }
     }
     let collected = run.collect().await;
     drop(abandoned);

@@ -12,7 +12,7 @@ use super::goal::{Goal, Progress};
 use super::queue::{Branch, Branches, Pulled, Queue};
 use super::seat::Seat;
 use super::work::Work;
-use crate::agent::{Roster, RunId, RunInfo};
+use crate::agent::{AgentContext, Roster, RunId, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts};
 use crate::policy::{Limits, Restart, jitter};
 
@@ -49,10 +49,11 @@ impl<W: Work> Run<W> {
         roster: Roster,
         limits: Limits,
         goal: Goal,
+        parent: Option<&AgentContext>,
     ) -> Self {
         let queue = Queue::new(branches, limits.concurrency);
-        let info =
-            RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled: CancellationToken::new() };
+        let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
+        let info = RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled };
         Self {
             work: Contained::new(work),
             control: Control::new(info, limits),

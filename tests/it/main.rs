@@ -18,6 +18,7 @@ mod failures;
 mod input;
 mod layers;
 mod limits;
+mod nested;
 mod panics;
 mod policy;
 mod random_moments;

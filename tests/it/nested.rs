@@ -1,0 +1,136 @@
+//! Fan-outs within agents.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sortie::{Agent, AgentContext, AgentError, AgentRef, agent_fn, foreach};
+use tokio::time::{Instant, sleep};
+
+use crate::support::{Gauge, MS, SECOND, leaves_no_task};
+
+/// Fans out to itself: `width` children at each level, `depth` levels deep; the leaves wait and are counted.
+#[derive(Clone)]
+struct Tree {
+    leaves: Gauge,
+    wait: std::time::Duration,
+    cap: usize,
+}
+
+impl Agent for Tree {
+    type Input = (u32, u32);
+    type Output = usize;
+
+    fn name(&self) -> &str {
+        "tree"
+    }
+
+    async fn run(&self, (depth, width): (u32, u32), cx: AgentContext) -> Result<usize, AgentError> {
+        if depth == 0 {
+            let _leaf = self.leaves.enter();
+            sleep(self.wait).await;
+            return Ok(1);
+        }
+        let below = AgentRef::new(self.clone());
+        let items = vec![(depth - 1, width); width as usize];
+        Ok(cx.foreach(items, &below).concurrency(self.cap).all().await?.into_iter().sum())
+    }
+}
+
+fn tree(leaves: &Gauge, wait: std::time::Duration, cap: usize) -> AgentRef<(u32, u32), usize> {
+    AgentRef::new(Tree { leaves: leaves.clone(), wait, cap })
+}
+
+#[tokio::test(start_paused = true)]
+async fn s24_a_nest_at_cap_1_finishes() {
+    let leaves = Gauge::default();
+    let count = leaves_no_task(sortie::ask(&tree(&leaves, 10 * MS, 1), (3, 3)).into_future()).await.unwrap();
+    assert_eq!((count, leaves.begun(), leaves.peak()), (27, 27, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nest_uses_the_caps_of_all_its_levels() {
+    let leaves = Gauge::default();
+    let start = Instant::now();
+    let counts = foreach([(2, 4); 3], &tree(&leaves, SECOND, 2)).concurrency(2).all().await.unwrap();
+    assert_eq!(counts, [16; 3]);
+    assert_eq!(leaves.peak(), 8, "2 × 2 × 2");
+    // 48 leaves, 8 and then, for the last of three, 4 at once.
+    assert!(
+        start.elapsed() >= 8 * SECOND && start.elapsed() < 8 * SECOND + 200 * MS,
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_recurse_twenty_deep() {
+    let leaves = Gauge::default();
+    let count = leaves_no_task(sortie::ask(&tree(&leaves, MS, 64), (20, 1)).into_future()).await.unwrap();
+    assert_eq!((count, leaves.begun()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_the_outermost_of_three_stops_the_leaves() {
+    for how in ["deadline", "drop", "timeout"] {
+        let leaves = Gauge::default();
+        let fan_out = foreach([(2, 5); 5], &tree(&leaves, 60 * SECOND, 64));
+        let start = Instant::now();
+        leaves_no_task(async {
+            match how {
+                "deadline" => assert!(fan_out.deadline(SECOND).settled().await.iter().all(Result::is_err)),
+                "timeout" => assert!(fan_out.timeout(SECOND).settled().await.iter().all(Result::is_err)),
+                _ => assert!(tokio::time::timeout(SECOND, fan_out.settled()).await.is_err()),
+            }
+        })
+        .await;
+        assert_eq!((leaves.begun(), leaves.running()), (125, 0), "{how}");
+        assert!(start.elapsed() < SECOND + 100 * MS, "{how}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancellation_reaches_the_leaves_while_there_is_grace() {
+    let (cleaned, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let leaf = AgentRef::new(agent_fn({
+        let (cleaned, started) = (Arc::clone(&cleaned), Arc::clone(&started));
+        move |_: u32, cx: AgentContext| {
+            let (cleaned, started) = (Arc::clone(&cleaned), Arc::clone(&started));
+            async move {
+                started.fetch_add(1, Ordering::SeqCst);
+                cx.cancelled().await;
+                sleep(100 * MS).await;
+                cleaned.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    }));
+    let outer = agent_fn(move |_: u32, cx: AgentContext| {
+        let leaf = leaf.clone();
+        async move {
+            let middle = cx.foreach(0..10, &leaf).concurrency(2).stop_grace(SECOND).settled().await;
+            Ok(middle.iter().filter(|outcome| outcome.is_ok()).count())
+        }
+    });
+    let fan_out = foreach(0..3, outer).deadline(SECOND).stop_grace(2 * SECOND);
+    let start = Instant::now();
+    let counts = leaves_no_task(fan_out.settled()).await;
+    assert!(start.elapsed() < SECOND + 200 * MS, "no longer than the clean-up takes: {:?}", start.elapsed());
+    assert_eq!(cleaned.load(Ordering::SeqCst), 6);
+    assert_eq!(started.load(Ordering::SeqCst), 6, "a cancelled nested run starts nothing more");
+    assert!(counts.iter().all(|count| matches!(count, Ok(2))), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_verbs_nest() {
+    let double = AgentRef::new(agent_fn(|n: u32, _| async move { Ok(2 * n) }));
+    let outer = AgentRef::new(agent_fn(move |n: u32, cx: AgentContext| {
+        let double = double.clone();
+        async move {
+            let one = cx.ask(&double, n).label("one").await?;
+            let (two, three) = cx.branches((double.branch(one), double.branch(one + 1))).all().await?;
+            Ok(cx.foreach([two, three], &double).all().await?)
+        }
+    }));
+    assert_eq!(sortie::ask(&outer, 1).await.unwrap(), [8, 12]);
+}
