@@ -21,7 +21,8 @@ mod supervisor;
 
 pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, RunId, agent_fn, blocking};
 pub use fan_out::{
-    Ask, Branch, Branches, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask, branches, foreach,
+    Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
+    branches, foreach,
 };
 pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
 pub use policy::{Backoff, Decision, Restart, Trigger};

@@ -1,12 +1,12 @@
-//! Bodies: code of an attempt that outlives the attempt's future, because it runs on a blocking thread.
+//! Bodies: what an attempt has started and its future does not end by being dropped, such as code on a blocking thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The bodies of one child. Dropping an attempt's future does not end them, so the child counts them, and keeps its
-/// slot until they have returned.
+/// The bodies of one child. Dropping an attempt's future does not end them (code on a blocking thread), or not at once
+/// (a nested run), so the child counts them, and keeps its slot until they have returned.
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     running: AtomicUsize,
@@ -20,6 +20,7 @@ impl Bodies {
         Body(Arc::clone(self))
     }
 
+    #[inline]
     pub(crate) fn any_running(&self) -> bool {
         self.running.load(Ordering::Acquire) > 0
     }

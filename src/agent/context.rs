@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ pub(crate) struct Attempt {
     /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
     deadline: AtomicU64,
     pub(crate) cancelled: CancellationToken,
+    /// Whether the token was given away: it must not become another attempt's.
+    lent: AtomicBool,
     bodies: Arc<Bodies>,
 }
 
@@ -39,14 +41,21 @@ impl Attempt {
 
     pub(crate) fn new(run: Arc<RunInfo>, cancelled: CancellationToken, bodies: Arc<Bodies>) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, bodies }
+        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
+    #[inline]
     pub(crate) fn begin(&self, index: usize, number: u32, deadline: u64) {
         self.index.store(index, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Whether the attempt's token is known outside.
+    #[inline]
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
     }
 
     fn index(&self) -> usize {
@@ -131,6 +140,7 @@ impl AgentContext {
     /// The token behind [`cancelled`](AgentContext::cancelled), for libraries that take one. It is the attempt's own:
     /// cancelling it affects nothing else, and does not stop the attempt.
     pub fn cancellation_token(&self) -> CancellationToken {
+        self.attempt.lent.store(true, Ordering::Relaxed);
         self.attempt.cancelled.clone()
     }
 

@@ -19,7 +19,7 @@ use std::future::Future;
 use crate::outcome::AgentError;
 
 pub use blocking::{Blocking, blocking};
-pub(crate) use body::Bodies;
+pub(crate) use body::{Bodies, Body};
 pub use context::{AgentContext, RunId};
 pub(crate) use context::{Attempt, RunInfo};
 pub use function::{AgentFn, agent_fn};

@@ -13,6 +13,7 @@ mod foreach;
 mod keyed;
 mod nested;
 mod options;
+mod stream;
 mod tuple;
 mod uniform;
 
@@ -22,6 +23,7 @@ pub use branches::{Branches, Repeatable};
 pub use foreach::{ForEach, foreach};
 pub use keyed::{DuplicateKey, Keyed};
 pub use options::FanOut;
+pub use stream::Completed;
 pub use uniform::Uniform;
 
 /// Runs a few branches together: a tuple of up to 12 of any types, an array, or a `Vec`.

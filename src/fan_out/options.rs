@@ -7,7 +7,7 @@ use super::branches::{Branches, Output, Prepared, Repeatable};
 use crate::agent::AgentContext;
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
-use crate::supervisor::{Collected, Goal, execute};
+use crate::supervisor::{Collected, Goal, Order, execute};
 
 /// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
 ///
@@ -160,8 +160,13 @@ impl<B: Branches> FanOut<B> {
     }
 
     pub(super) async fn run(self, goal: Goal) -> (B::Shape, Collected<Output<B>>) {
+        let (shape, order) = self.order(goal);
+        (shape, execute(order).await)
+    }
+
+    pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
-        (shape, execute(work, jobs, roster, self.limits, goal, self.parent.as_ref()).await)
+        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent: self.parent })
     }
 }
 

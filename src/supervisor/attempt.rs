@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::contain::{Contained, contain};
-use super::control::Control;
+use super::contain::{Contained, contain, discard};
+use super::control::{Control, YIELD_GRACE};
 use super::queue::Branch;
-use super::seat::{Entry, NEVER, Seat};
+use super::seat::{NEVER, Seat};
 use super::work::Work;
 use crate::agent::{AgentContext, Attempt};
 use crate::outcome::AgentError;
@@ -32,47 +32,36 @@ pub(super) struct Desk<'a> {
     attempt: Arc<Attempt>,
 }
 
-/// What is known of an attempt once it has ended.
-pub(super) struct Report<O> {
-    pub(super) ticket: u64,
-    pub(super) ended: Ended<O>,
-}
-
 impl<'a> Desk<'a> {
     pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
         Self { control, seat, attempt: Arc::new(fresh_attempt(control, seat)) }
     }
 
-    /// Makes one attempt. `now` is its start: the caller has just read the clock at the end of the one before.
+    /// Makes one attempt, which starts `now`.
     pub(super) async fn make_attempt<W: Work>(
         &mut self,
         work: &W,
         branch: Branch<W::Job>,
         limit: Option<Duration>,
         now: Instant,
-    ) -> Report<W::Output> {
+    ) -> Ended<W::Output> {
         // A limit beyond what the clock can tell is none.
         let due = limit.and_then(|limit| now.checked_add(limit));
-        let started = self.control.nanos(now);
         let due_nanos = due.map_or(NEVER, |due| self.control.nanos(due));
         let cx = self.context(branch.index, branch.attempt, due_nanos);
-        let ticket = self.seat.begin(&Entry {
-            index: branch.index,
-            attempt: branch.attempt,
-            branch_started: branch.started.map_or(started, |first| self.control.nanos(first)),
-            started,
-            due: due_nanos,
-        });
+        self.seat.start(branch.attempt, self.control.nanos(now), due_nanos);
         let ended = match contain(|| work.start(branch.job, cx)) {
-            Ok(future) => self.run(Running::new(future, self.seat), due).await.unwrap_or_else(|| {
-                // The future is gone. What may be left of the attempt is a body on a blocking thread.
-                let stopped = !self.seat.bodies.any_running();
-                Ended::TimedOut { limit: limit.unwrap_or_default(), stopped }
-            }),
-            Err(panic) => Ended::Panicked(panic),
+            Ok(future) => self.run(Running::new(future, self.seat), due).await,
+            Err(panic) => Some(Ended::Panicked(panic)),
         };
-        self.clear(!matches!(ended, Ended::TimedOut { .. }));
-        Report { ticket, ended }
+        let Some(ended) = ended else {
+            self.clear(false);
+            // Boxed, like all that is rare here: the future of an attempt that just runs is to be small.
+            let stopped = Box::pin(self.bodies_return()).await;
+            return Ended::TimedOut { limit: limit.unwrap_or_default(), stopped };
+        };
+        self.clear(true);
+        ended
     }
 
     /// Polls the agent's future to its end, or until its time is up (`None`). It is dropped in either case.
@@ -82,30 +71,41 @@ impl<'a> Desk<'a> {
             return Some(ended);
         }
         let _suspended = self.control.suspend();
-        let Some(due) = due else { return Some(poll_fn(|cx| running.poll(cx)).await) };
-        let ended = running.poll_until(sleep_until(due)).await;
-        if ended.is_some() {
-            return ended;
-        }
-        self.attempt.cancelled.cancel();
-        if !self.control.limits.stop_grace.is_zero() {
-            // What it returns now is too late, but it may clean up.
-            if let Some(end) = Instant::now().checked_add(self.control.limits.stop_grace) {
-                let _ = running.poll_until(sleep_until(end)).await;
+        let ended = running.resume(due.map(sleep_until)).await;
+        if ended.is_none() {
+            self.attempt.cancelled.cancel();
+            if !self.control.limits.stop_grace.is_zero() {
+                let end = Instant::now().checked_add(self.control.limits.stop_grace);
+                // What it returns now is too late, but it may clean up.
+                discard(Box::pin(running.resume(end.map(sleep_until))).await);
             }
         }
-        None
+        ended
     }
 
+    /// Whether the attempt's future was all there was of it, or what else there is (a body on a blocking thread, a
+    /// nested run) ends within the time that stopping may take.
+    async fn bodies_return(&self) -> bool {
+        let bodies = &self.seat.bodies;
+        if !bodies.any_running() {
+            return true;
+        }
+        self.seat.set_polling(false);
+        let _suspended = self.control.suspend();
+        timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
+    }
+
+    #[inline]
     fn context(&self, index: usize, number: u32, due: u64) -> AgentContext {
         self.attempt.begin(index, number, due.min(self.control.deadline_nanos()));
         AgentContext::new(Arc::clone(&self.attempt))
     }
 
     /// Ends the attempt for those who still hold its context.
+    #[inline]
     fn clear(&mut self, reusable: bool) {
         // With one reference left nobody can make another one.
-        if !reusable || Arc::strong_count(&self.attempt) > 1 {
+        if !reusable || self.attempt.is_lent() || Arc::strong_count(&self.attempt) > 1 {
             self.attempt.cancelled.cancel();
             self.attempt = Arc::new(fresh_attempt(self.control, self.seat));
         }
@@ -146,16 +146,41 @@ impl<'a, O> Running<'a, O> {
             Ok(Poll::Ready(Err(error))) => Ended::Error(error),
             Err(panic) => Ended::Panicked(panic),
         };
-        self.future.clear();
+        self.end();
         Poll::Ready(ended)
     }
 
-    async fn poll_until(&mut self, timer: Sleep) -> Option<Ended<O>> {
+    /// Goes on after a poll that has ended in `Pending`, until the timer rings (`None`).
+    async fn resume(&mut self, timer: Option<Sleep>) -> Option<Ended<O>> {
         tokio::pin!(timer);
-        poll_fn(|cx| match self.poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+        // The last poll of the future has told whom to wake. Polling it once more before that happens could run code of
+        // the user's while somebody whom this task has just woken waits for the thread.
+        let mut woken = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut woken, true) {
+                if let Poll::Ready(ended) = self.poll(cx) {
+                    return Poll::Ready(Some(ended));
+                }
+            }
+            match timer.as_mut().as_pin_mut() {
+                Some(timer) => timer.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
         })
         .await
+    }
+
+    /// Drops the future. Its `Drop` is code of the user's as well, and may take its time.
+    fn end(&mut self) {
+        if self.future.get().is_some() {
+            self.seat.set_polling(true);
+            self.future.clear();
+        }
+    }
+}
+
+impl<O> Drop for Running<'_, O> {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::contain::{contain, discard, lock};
+use super::contain::{Contained, EachContained, contain, discard, lock};
 use super::control::Stop;
 use super::queue::Branches;
 use super::run::Run;
@@ -28,68 +28,109 @@ impl<W: Work> Run<W> {
     /// Takes all outcomes, and gives those branches one that have none: what the run had not come to, and what was cut
     /// short when it stopped. Whatever is still running afterwards is refused.
     pub(super) async fn collect(&self) -> Collected<W::Output> {
-        // A run that is complete has no order to stop; one that is neither has lost its supervisor. From here on nothing
-        // is pulled, and contexts that have outlived their attempts show it.
-        self.control().stop(Stop::Abandoned);
-        let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
         let mut places = Vec::new();
-        let (waiting, mut cursor) = {
-            let mut queue = lock(&self.queue);
-            places.resize_with(queue.pulled(), || None);
-            queue.take()
-        };
-        let mut put = |index: usize, outcome| match places.get_mut(index) {
+        places.resize_with(self.pulled(), || None);
+        let mut rest = self.leave(|index, outcome| match places.get_mut(index) {
             Some(place) => *place = Some(outcome),
             None => discard(outcome),
-        };
-        for place in lock(&self.seats).iter() {
-            let mut outcomes = lock(&place.outcomes);
-            if let Some(cut) = place.seat.occupant() {
-                if place.seat.claim(cut.ticket) {
-                    let ended = !place.seat.is(Duty::Working);
-                    let cause = stop.cause(true, ended && !place.seat.bodies.any_running());
-                    let elapsed = self.control().info.start.elapsed().saturating_sub(cut.branch_started);
-                    put(cut.index, Err(self.failure(cut.index, cut.attempt, elapsed, cause)));
-                }
-            }
-            outcomes.drain(..).for_each(|(index, outcome)| put(index, outcome));
-        }
-        for branch in waiting {
-            let elapsed = branch.started.map(|started| started.elapsed()).unwrap_or_default();
-            let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
-            put(branch.index, Err(failure));
-            discard(branch.job);
-        }
-        let missing = |index: usize| Err(self.failure(index, 0, Duration::ZERO, stop.cause(false, true)));
-        let mut outcomes: Vec<_> = places
+        });
+        let missing = |index| Err(self.missing(index, rest.stop));
+        let outcomes: Vec<_> = places
             .into_iter()
             .enumerate()
             .map(|(index, outcome)| outcome.unwrap_or_else(|| missing(index)))
             .collect();
-        // Items that are known to be endless are not counted: nobody could wait for it. Nor are those of which nobody
-        // asks what became of them.
-        let endless = |(least, _)| least == usize::MAX;
-        let is_endless = |items: &Branches<W::Job>| contain(|| items.size_hint()).is_ok_and(endless);
-        if lock(&self.progress).is_won() || cursor.get().is_some_and(is_endless) {
-            cursor.clear();
+        // The caller may go away while the rest is counted.
+        let mut outcomes = EachContained(outcomes);
+        // What was pulled at the very last moment was not begun.
+        outcomes.0.extend((outcomes.0.len()..rest.index).map(missing));
+        if lock(&self.progress).is_won() {
+            // Nobody asks what became of the rest.
+            rest.items.clear();
         }
-        while let Some(items) = cursor.get_mut() {
-            let index = outcomes.len();
-            match contain(|| items.next().map(discard)) {
-                Ok(Some(())) => outcomes.push(missing(index)),
-                Ok(None) => cursor.clear(),
-                Err(message) => {
-                    let cause = Cause::Panicked(format!("the iterator of the items: {message}"));
-                    outcomes.push(Err(self.failure(index, 0, Duration::ZERO, cause)));
-                    cursor.clear();
-                }
-            }
+        while let Some((index, outcome)) = rest.next(self) {
+            outcomes.0.push(outcome);
             if index % COUNTED_AT_A_STRETCH == COUNTED_AT_A_STRETCH - 1 {
                 yield_now().await;
             }
         }
         let progress = lock(&self.progress);
         let (first_failure, winners) = (progress.first_failure().cloned(), progress.winners().to_vec());
-        Collected { outcomes, first_failure, winners }
+        Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners }
+    }
+
+    /// Ends the run for good. Hands over the outcomes that nobody has taken yet, with those of branches that were cut short or
+    /// waited for another attempt. What remains are the branches that it has never come to.
+    pub(super) fn leave(&self, mut found: impl FnMut(usize, Outcome<W::Output>)) -> Rest<W> {
+        // A run that is complete has no order to stop; one that is neither has lost its supervisor. From here on nothing
+        // is pulled, and contexts that have outlived their attempts show it.
+        self.control().stop(Stop::Abandoned);
+        let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
+        for place in lock(&self.seats).iter() {
+            let mut outcomes = lock(&place.outcomes);
+            outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
+            if let Some(cut) = place.seat.occupant() {
+                if place.seat.claim(cut.ticket) {
+                    let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
+                    let elapsed = self.control().info.start.elapsed().saturating_sub(cut.branch_started);
+                    let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
+                    found(cut.index, Err(failure));
+                }
+            }
+        }
+        // After the seats: a child that is not stopped may have put a branch back meanwhile. If the iterator is being
+        // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
+        let (waiting, items) =
+            self.try_queue().map_or_else(|| (Vec::new(), Contained::empty()), |mut queue| queue.take());
+        let rest = Rest { stop, items, index: self.pulled() };
+        for branch in waiting {
+            let elapsed = branch.started.map(|started| started.elapsed()).unwrap_or_default();
+            let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
+            found(branch.index, Err(failure));
+            discard(branch.job);
+        }
+        rest
+    }
+
+    /// The failure of a branch that the run has not come to.
+    fn missing(&self, index: usize, stop: Stop) -> Failure {
+        self.failure(index, 0, Duration::ZERO, stop.cause(false, true))
+    }
+}
+
+/// The branches that a stopped run has never come to.
+pub(super) struct Rest<W: Work> {
+    stop: Stop,
+    items: Contained<Branches<W::Job>>,
+    index: usize,
+}
+
+impl<W: Work> Rest<W> {
+    /// The failure of the next of them. Each is pulled, because only so it is known that there is one; unless there is
+    /// known to be no end of them.
+    pub(super) fn next(&mut self, run: &Run<W>) -> Option<(usize, Outcome<W::Output>)> {
+        let index = self.index;
+        let items = self.items.get_mut()?;
+        let pulled = contain(|| match items.size_hint() {
+            (usize::MAX, _) => None,
+            _ => items.next(),
+        });
+        let failure = match pulled {
+            Ok(Some(job)) => {
+                discard(job);
+                run.missing(index, self.stop)
+            }
+            Ok(None) => {
+                self.items.clear();
+                return None;
+            }
+            Err(panic) => {
+                self.items.clear();
+                let cause = Cause::Panicked(format!("the iterator of the items: {panic}"));
+                run.failure(index, 0, Duration::ZERO, cause)
+            }
+        };
+        self.index += 1;
+        Some((index, Err(failure)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Runs user code. A panic becomes its message.
 pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
@@ -63,6 +63,16 @@ impl<T> Drop for Contained<T> {
     }
 }
 
+/// Values of the user's, each of which is dropped as if it were alone.
+#[derive(Default)]
+pub(super) struct EachContained<C: IntoIterator + Default>(pub(super) C);
+
+impl<C: IntoIterator + Default> Drop for EachContained<C> {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).into_iter().for_each(discard);
+    }
+}
+
 /// The message of a panic.
 fn message(payload: Box<dyn Any + Send>) -> String {
     let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
@@ -77,6 +87,15 @@ fn message(payload: Box<dyn Any + Send>) -> String {
         std::mem::forget(second);
     }
     message
+}
+
+/// The same as [`lock`], if nobody else has it.
+pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Locks a mutex of the run. No user code panics while one is held, so none is ever poisoned half way.

@@ -13,6 +13,10 @@ use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
 
+/// How long an attempt that was told to stop may take to reach an `.await`, and what it has started to end, before it
+/// counts as not stopped.
+pub(super) const YIELD_GRACE: Duration = Duration::from_millis(50);
+
 /// Limits, counters, the order to stop, and the bell that wakes the supervisor.
 pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
@@ -30,6 +34,10 @@ pub(super) struct Control {
     driving: AtomicUsize,
     /// Those of them that are held by a body which did not stop.
     held: AtomicUsize,
+    /// Seats whose child waits for more work.
+    parked: AtomicUsize,
+    /// How often a body that held a seat has returned after all.
+    releases: AtomicUsize,
 }
 
 /// Why a run ends before all its branches are done. The first order counts.
@@ -70,6 +78,8 @@ impl Control {
             suspended: AtomicUsize::new(0),
             driving: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            releases: AtomicUsize::new(0),
         }
     }
 
@@ -89,7 +99,7 @@ impl Control {
 
     /// The supervisor is awake. It looks at the state after this, so that what changes later rings again.
     pub(super) fn answer(&self) {
-        self.rung.store(false, Ordering::Release);
+        self.rung.swap(false, Ordering::AcqRel);
     }
 
     /// Orders the run to stop: nothing more is pulled, and the supervisor does the rest.
@@ -104,21 +114,25 @@ impl Control {
         self.stop.get().copied()
     }
 
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.stop.get().is_none()
     }
 
     /// When the deadline is.
+    #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
     /// The same as [`nanos`](Control::nanos).
+    #[inline]
     pub(super) fn deadline_nanos(&self) -> u64 {
         self.deadline.map_or(NEVER, |deadline| self.nanos(deadline))
     }
 
     /// A moment in nanoseconds since the start of the run, as seats note it.
+    #[inline]
     pub(super) fn nanos(&self, moment: Instant) -> u64 {
         u64::try_from(moment.saturating_duration_since(self.info.start).as_nanos()).unwrap_or(NEVER)
     }
@@ -151,6 +165,7 @@ impl Control {
     pub(super) fn resume(&self, seat: &Seat) -> bool {
         let waits = seat.change(Duty::Parked, Duty::Working);
         if waits {
+            self.parked.fetch_sub(1, Ordering::AcqRel);
             self.driving.fetch_add(1, Ordering::AcqRel);
         }
         waits
@@ -158,6 +173,8 @@ impl Control {
 
     /// A child has found nothing more to do, and waits.
     pub(super) fn park(&self, seat: &Seat) {
+        // Counted first, so that the count is never below the number of those that can be resumed.
+        self.parked.fetch_add(1, Ordering::AcqRel);
         if seat.change(Duty::Working, Duty::Parked) {
             self.one_less_driving();
         }
@@ -168,9 +185,14 @@ impl Control {
         self.release(seat);
         if seat.change(Duty::Working, Duty::Gone) {
             self.one_less_driving();
-        } else {
-            seat.change(Duty::Parked, Duty::Gone);
+        } else if seat.change(Duty::Parked, Duty::Gone) {
+            self.parked.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    /// At least how many children wait for more work.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.load(Ordering::Acquire)
     }
 
     fn one_less_driving(&self) {
@@ -197,8 +219,13 @@ impl Control {
     /// The body has returned after all.
     pub(super) fn release(&self, seat: &Seat) {
         if seat.held.swap(false, Ordering::AcqRel) {
+            self.releases.fetch_add(1, Ordering::AcqRel);
             self.held.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+
+    pub(super) fn releases(&self) -> usize {
+        self.releases.load(Ordering::Acquire)
     }
 
     /// An attempt waits at an `.await` until the guard is dropped. Another child may use the thread.

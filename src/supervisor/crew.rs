@@ -27,10 +27,11 @@ pub(super) trait Crew: Send + Sync + 'static {
     /// Makes attempts in the seat with this number, one after the other.
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
 
-    fn backlog(&self, now: Instant) -> Backlog;
+    /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
+    fn backlog(&self, now: Instant) -> Option<Backlog>;
 
-    /// Concludes the attempt of a child that cannot do so itself, unless it has.
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause);
+    /// Concludes the attempt of a child that cannot do so itself. `false` if it has.
+    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool;
 }
 
 impl<W: Work> Crew for Run<W> {
@@ -58,7 +59,7 @@ impl<W: Work> Crew for Run<W> {
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
                 // What has become due since the child looked must not wait for somebody else to look.
-                if lock(&self.queue).has_waiting() {
+                if self.try_queue().is_none_or(|queue| queue.has_waiting()) {
                     self.control.wake();
                 }
             }
@@ -66,15 +67,19 @@ impl<W: Work> Crew for Run<W> {
         })
     }
 
-    fn backlog(&self, now: Instant) -> Backlog {
-        lock(&self.queue).backlog(now)
+    fn backlog(&self, now: Instant) -> Option<Backlog> {
+        let mut backlog = self.try_queue()?.backlog(now);
+        if self.is_ahead() {
+            backlog.ready = 0;
+        }
+        Some(backlog)
     }
 
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) {
-        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return };
+    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
+        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return false };
         let elapsed = self.control.info.start.elapsed().saturating_sub(occupant.branch_started);
-        let failure = self.failure(occupant.index, occupant.attempt, elapsed, cause);
-        self.record(&place, Some(occupant.ticket), occupant.index, Err(failure));
+        let failure = self.failure(occupant.index, occupant.attempts, elapsed, cause);
+        self.record(&place, occupant.ticket, occupant.index, Err(failure))
     }
 }
 

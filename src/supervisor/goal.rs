@@ -7,10 +7,19 @@ use crate::outcome::Failure;
 pub(crate) enum Goal {
     /// Every outcome is wanted: nothing ends it.
     Settled,
+    /// The same, each as soon as it is there.
+    Each,
     /// Every output is wanted: the first final failure ends it.
     All,
     /// So many outputs are wanted: having them ends it, and so does losing the chance to.
     First(usize),
+}
+
+impl Goal {
+    /// Whether an outcome can decide the run.
+    pub(super) fn is_decided_by_outcomes(self) -> bool {
+        matches!(self, Self::All | Self::First(_))
+    }
 }
 
 /// How far a run is on the way to its goal.
@@ -44,7 +53,7 @@ impl Progress {
         self.failed += 1;
         self.first_failure.get_or_insert(failure);
         match self.goal {
-            Goal::Settled => false,
+            Goal::Settled | Goal::Each => false,
             Goal::All => true,
             Goal::First(wanted) => most.saturating_sub(self.failed) < wanted,
         }

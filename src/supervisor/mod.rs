@@ -9,6 +9,7 @@
 //! | [`Work`] | what a run executes: how a branch becomes a future |
 //! | `Run` | the state that the supervisor, its children and the caller share; it owns every finished outcome |
 //! | `Control` | its untyped part: limits, counters, the stop order, the supervisor's bell |
+//! | `Feed` | a run whose outcomes are taken while it is under way |
 //! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
@@ -26,6 +27,8 @@ mod collect;
 mod contain;
 mod control;
 mod crew;
+mod delivery;
+mod feed;
 mod goal;
 mod message;
 mod queue;
@@ -41,6 +44,7 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use ractor::Actor;
+use tokio::task::JoinHandle;
 
 use crate::agent::{AgentContext, Roster};
 use crate::policy::Limits;
@@ -49,52 +53,59 @@ pub(crate) use collect::Collected;
 pub(crate) use contain::discard;
 use control::Stop;
 use crew::Crew;
+pub(crate) use feed::{Fed, feed};
 pub(crate) use goal::Goal;
-use queue::Branches;
+pub(crate) use queue::Branches;
 use run::Run;
 use run_supervisor::RunSupervisor;
 pub use work::{Policy, Work};
 
-/// Runs all branches of `work` and collects their outcomes, under a run supervisor of their own.
+/// What is to be run.
+pub(crate) struct Order<W: Work> {
+    pub(crate) work: W,
+    pub(crate) branches: Branches<W::Job>,
+    pub(crate) roster: Roster,
+    pub(crate) limits: Limits,
+    pub(crate) goal: Goal,
+    /// The attempt within which the run is nested.
+    pub(crate) parent: Option<AgentContext>,
+}
+
+/// Runs all branches of `order` and collects their outcomes, under a run supervisor of their own.
 ///
 /// Dropping the future stops the run: nothing more is started, attempts are cancelled, and after the grace they are
 /// killed. The cancellation of the attempt in which the run is nested stops it too, and the future then returns what
 /// there is.
-pub(crate) async fn execute<W: Work>(
-    work: W,
-    branches: Branches<W::Job>,
-    roster: Roster,
-    limits: Limits,
-    goal: Goal,
-    parent: Option<&AgentContext>,
-) -> Collected<W::Output> {
-    warn_if_panics_abort();
-    let run = Arc::new(Run::new(work, branches, roster, limits, goal, parent));
-    let abandoned = StopOnDrop(&run);
-    let crew: Arc<dyn Crew> = run.clone();
-    // Without a supervisor (the runtime is shutting down) nothing has run, and collecting says so.
-    if let Ok((_, ended)) = RunSupervisor::spawn(None, RunSupervisor, crew).await {
-        // The supervisor ends in one way or another, and takes its children along. However it ended, every finished
-        // outcome is in the run.
-        match parent {
-            None => drop(ended.await),
-            Some(parent) => {
-                if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
-                    run.control().stop(Stop::Unwanted);
-                    drop(ended.await);
-                }
+pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output> {
+    let parent = order.parent.take();
+    let run = Arc::new(Run::new(order, parent.as_ref()));
+    let _stop_on_drop = StopOnDrop(Arc::clone(&run));
+    match (spawn(&run).await, parent) {
+        (Some(ended), None) => drop(ended.await),
+        (Some(ended), Some(parent)) => {
+            if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
+                run.control().stop(Stop::Unwanted);
+                drop(ended.await);
             }
         }
+        (None, _) => {}
     }
-    let collected = run.collect().await;
-    drop(abandoned);
-    collected
+    run.collect().await
+}
+
+/// Starts the supervisor of a run, and gives its end. It ends in one way or another, and takes its children along; however
+/// it ended, every finished outcome is in the run. Without one (the runtime is shutting down) nothing runs.
+async fn spawn<W: Work>(run: &Arc<Run<W>>) -> Option<JoinHandle<()>> {
+    warn_if_panics_abort();
+    let crew: Arc<dyn Crew> = run.clone();
+    let (_, ended) = RunSupervisor::spawn(None, RunSupervisor, crew).await.ok()?;
+    Some(ended)
 }
 
 /// Stops the run when the caller is gone. After a run that has ended this has no effect.
-struct StopOnDrop<'a, W: Work>(&'a Run<W>);
+struct StopOnDrop<W: Work>(Arc<Run<W>>);
 
-impl<W: Work> Drop for StopOnDrop<'_, W> {
+impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
         self.0.control().stop(Stop::Abandoned);
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::contain::{Contained, contain, discard};
 
 /// The branches of a run, before they are pulled.
-pub(super) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
+pub(crate) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
 
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {
@@ -65,8 +65,9 @@ impl<J> Queue<J> {
     }
 
     /// Takes the next branch: one whose backoff has passed, or else a new one.
-    pub(super) fn pull(&mut self, now: Instant) -> Pulled<J> {
-        if self.waiting.peek().is_some_and(|first| first.due <= now) {
+    pub(super) fn pull(&mut self) -> Pulled<J> {
+        // The clock is read only if somebody waits for it.
+        if self.waiting.peek().is_some_and(|first| first.due <= Instant::now()) {
             if let Some(first) = self.waiting.pop() {
                 return Pulled::Branch(first.branch);
             }
@@ -112,15 +113,17 @@ impl<J> Queue<J> {
             first => (0, first),
         };
         let new = self.most_new();
-        if new == 0 {
-            self.cursor.clear();
-        }
-        let paused = self.waiting.len() >= self.most_waiting;
+        let paused = self.waiting.len() - due >= self.most_waiting;
         Backlog {
             ready: if paused { due } else { due.saturating_add(new) },
             next_due,
             done: new == 0 && self.waiting.is_empty(),
         }
+    }
+
+    /// How many branches there have been so far.
+    pub(super) fn pulled(&self) -> usize {
+        self.pulled
     }
 
     /// At most how many branches the cursor still has; `usize::MAX` if it does not know.
@@ -136,11 +139,6 @@ impl<J> Queue<J> {
     /// At most how many branches the run has, those that were pulled included.
     pub(super) fn most(&self) -> usize {
         self.pulled.saturating_add(self.most_new())
-    }
-
-    /// How many branches there have been so far.
-    pub(super) fn pulled(&self) -> usize {
-        self.pulled
     }
 
     /// Takes all that is left: the branches that wait, and the iterator.

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::child::{Child, Post};
-use super::control::Stop;
+use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
 use super::message::{Resume, Wake};
 use super::queue::Backlog;
@@ -21,11 +21,14 @@ use crate::outcome::Cause;
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
 pub(super) struct RunSupervisor;
 
-/// How long an attempt that was told to stop may take to reach an `.await` before it counts as not stopped.
-const YIELD_GRACE: Duration = Duration::from_millis(50);
-
 /// How much longer the last children of a stopped run are waited for if they only have to be scheduled to end.
 const LONGEST_END: Duration = Duration::from_secs(1);
+
+/// When to look again at what changes without a sign.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// A moment for a watch that nothing asks for.
+const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long bodies that did not stop may hold every slot before the branches without one are given up.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
@@ -38,8 +41,8 @@ pub(super) struct State {
     timer: Timer,
     /// When to look for attempts that do not yield.
     watch_at: Option<Instant>,
-    /// When the run is stuck unless a slot comes free.
-    stuck_at: Option<Instant>,
+    /// When the run is stuck unless a slot comes free, and how many had when this was found.
+    stuck: Option<(Instant, usize)>,
     closing: Option<Closing>,
 }
 
@@ -74,7 +77,7 @@ impl Actor for RunSupervisor {
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
             watch_at: None,
-            stuck_at: None,
+            stuck: None,
             closing: None,
         })
     }
@@ -121,24 +124,21 @@ impl State {
             if deadline <= now {
                 control.stop(Stop::Deadline(limit));
             } else {
-                self.timer.set(deadline, myself);
+                self.timer.set(deadline, now, myself);
             }
         }
         if control.is_open() {
             self.watch(now, myself);
-            // In this order: once no child makes an attempt, the backlog does not grow any more.
-            let idle = control.is_idle();
-            let backlog = crew.backlog(now);
-            if self.is_stuck(&backlog, now, myself) {
-                control.stop(Stop::Stuck);
-            } else {
-                self.staff(&backlog, myself).await;
-            }
-            if let Some(due) = backlog.next_due {
-                self.timer.set(due, myself);
-            }
-            if backlog.done && idle {
-                self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
+            // In this order: while no child makes an attempt that counts, the backlog does not change.
+            let (releases, idle) = (control.releases(), control.is_idle());
+            match crew.backlog(now) {
+                None => self.timer.set(now + LOOK_AGAIN, now, myself),
+                Some(backlog) => {
+                    self.staff(&backlog, now, myself).await;
+                    if backlog.done && idle && control.releases() == releases {
+                        self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
+                    }
+                }
             }
         }
         if self.closing.is_none() && !control.is_open() {
@@ -152,35 +152,47 @@ impl State {
     ///
     /// A child that computes needs a thread, one that waits does not. So there are as many children as wait, and one
     /// more for each thread; they double, so that a wide run of long waits is under way soon.
-    async fn staff(&mut self, backlog: &Backlog, myself: &ActorRef<Wake>) {
+    async fn staff(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) {
+        if self.is_stuck(backlog, now, myself) {
+            return self.crew.control().stop(Stop::Stuck);
+        }
+        if let Some(due) = backlog.next_due {
+            self.timer.set(due, now, myself);
+        }
         let crew = Arc::clone(&self.crew);
         let control = crew.control();
+        let cap = control.limits.concurrency;
         let (driving, suspended) = (control.driving(), control.suspended());
-        let wanted = (suspended + self.workers).max(2 * suspended).min(control.limits.concurrency);
+        let wanted = (suspended + self.workers).max(2 * suspended).min(cap);
         let mut missing = wanted.saturating_sub(driving).min(backlog.ready);
-        control.may_grow.store(
-            backlog.ready > missing && driving + missing < control.limits.concurrency,
-            Ordering::Release,
-        );
-        if missing > 0 {
-            for member in self.children.values() {
-                if missing > 0 && control.resume(&member.seat) {
-                    if member.actor.send_message(Resume).is_err() {
-                        control.vacate(&member.seat);
-                    } else {
-                        missing -= 1;
-                    }
+        let may_grow = backlog.ready > missing && driving + missing < cap;
+        control.may_grow.store(may_grow, Ordering::SeqCst);
+        if may_grow && control.suspended() > suspended {
+            // It was suspended before it could see that this matters.
+            control.wake();
+        }
+        for member in self.children.values() {
+            if missing == 0 || control.parked() == 0 {
+                break;
+            }
+            if control.resume(&member.seat) {
+                if member.actor.send_message(Resume).is_err() {
+                    control.vacate(&member.seat);
+                } else {
+                    missing -= 1;
                 }
             }
         }
-        while missing > 0 && self.children.len() < control.limits.concurrency {
+        while missing > 0 && self.children.len() < cap && control.is_open() {
             self.hire(myself).await;
             missing -= 1;
         }
     }
 
     async fn hire(&mut self, myself: &ActorRef<Wake>) {
-        let seat = self.vacant.pop().unwrap_or_else(|| self.crew.new_seat());
+        // A seat whose bodies have not returned is not free.
+        let free = self.vacant.iter().rposition(|seat| !seat.bodies.any_running());
+        let seat = free.map_or_else(|| self.crew.new_seat(), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
         let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
         // No name: names of actors are global to the process.
@@ -217,7 +229,7 @@ impl State {
         let grace = self.crew.control().limits.stop_grace.saturating_add(YIELD_GRACE);
         if self.watch_at.is_none_or(|at| at <= now) {
             // No attempt that starts from now on can be overdue before this.
-            let mut next = now.checked_add(shortest.saturating_add(grace));
+            let mut next = now.checked_add(shortest.saturating_add(grace)).unwrap_or(now + FAR_AWAY);
             for member in self.children.values() {
                 let Some(occupant) = member.seat.occupant().filter(|occupant| occupant.due != NEVER) else {
                     continue;
@@ -228,21 +240,23 @@ impl State {
                     continue;
                 };
                 if overdue > now {
-                    next = next.map_or(Some(overdue), |next| Some(next.min(overdue)));
+                    next = next.min(overdue);
                 } else if occupant.polling {
                     let cause = Cause::TimedOut { limit: occupant.limit, stopped: false };
-                    self.crew.give_up(&member.seat, &occupant, cause);
-                    member.actor.kill();
-                    control.hold(&member.seat);
+                    // Unless it has yielded at this very moment.
+                    if self.crew.give_up(&member.seat, &occupant, cause) {
+                        member.actor.kill();
+                        control.hold(&member.seat);
+                    }
                 } else {
                     // Its own timer has rung, and it has only to be scheduled.
-                    next = next.map(|next| next.min(now + YIELD_GRACE));
+                    next = next.min(now + YIELD_GRACE);
                 }
             }
-            self.watch_at = next;
+            self.watch_at = Some(next);
         }
         if let Some(at) = self.watch_at {
-            self.timer.set(at, myself);
+            self.timer.set(at, now, myself);
         }
     }
 
@@ -250,15 +264,21 @@ impl State {
     fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
         if backlog.done || control.held() < control.limits.concurrency {
-            self.stuck_at = None;
+            self.stuck = None;
             return false;
         }
-        let at = *self.stuck_at.get_or_insert(now + STUCK_AFTER);
-        self.timer.set(at, myself);
+        // Each time that one returns, the others have another chance.
+        let releases = control.releases();
+        let at = match self.stuck {
+            Some((at, before)) if before == releases => at,
+            _ => now + STUCK_AFTER,
+        };
+        self.stuck = Some((at, releases));
+        self.timer.set(at, now, myself);
         at <= now
     }
 
-    /// Ends the run: waits for its children, kills those that are left, and stops.
+    /// Ends the run: waits for its children and what they have started, kills those that are left, and stops.
     fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
         let Some(closing) = &mut self.closing else { return };
         let control = self.crew.control();
@@ -271,15 +291,15 @@ impl State {
             }
         }
         if !closing.killed {
-            self.timer.set(closing.kill_at, myself);
-            return;
+            return self.timer.set(closing.kill_at, now, myself);
         }
         let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
-        if self.children.values().all(is_held) {
+        let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
+        if !bodies && self.children.values().all(is_held) {
             return myself.stop(None);
         }
         if closing.leave_at <= now {
-            let ending = |member: &Member| member.seat.occupant().is_none_or(|occupant| !occupant.polling);
+            let ending = |member: &Member| !member.seat.is_polling();
             let patient = now < closing.kill_at + LONGEST_END;
             if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
                 closing.leave_at = now + YIELD_GRACE;
@@ -287,6 +307,8 @@ impl State {
                 return myself.stop(None);
             }
         }
-        self.timer.set(closing.leave_at, myself);
+        // The death of a child wakes the supervisor, the return of a body does not.
+        let next = if bodies { closing.leave_at.min(now + LOOK_AGAIN) } else { closing.leave_at };
+        self.timer.set(next, now, myself);
     }
 }

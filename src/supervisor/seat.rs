@@ -18,12 +18,12 @@ pub(super) struct Seat {
     current: AtomicU64,
     tickets: AtomicU64,
     index: AtomicUsize,
-    attempt: AtomicU32,
+    attempts: AtomicU32,
     /// All times are nanoseconds since the start of the run.
     branch_started: AtomicU64,
     started: AtomicU64,
     due: AtomicU64,
-    /// Whether the agent's code is being executed right now, as opposed to waiting at an `.await`.
+    /// Whether code of the user's is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
     /// [`Duty`] of the child.
     duty: AtomicU8,
@@ -53,20 +53,20 @@ pub(super) enum Duty {
 pub(super) struct Occupant {
     pub(super) ticket: u64,
     pub(super) index: usize,
-    pub(super) attempt: u32,
+    /// How many attempts were started, this one included once its clock runs.
+    pub(super) attempts: u32,
     pub(super) branch_started: Duration,
     pub(super) limit: Duration,
     pub(super) due: u64,
     pub(super) polling: bool,
 }
 
-/// What a child notes down when an attempt begins.
+/// What a child notes down when it takes a branch.
 pub(super) struct Entry {
     pub(super) index: usize,
-    pub(super) attempt: u32,
+    /// How many attempts were started before.
+    pub(super) attempts: u32,
     pub(super) branch_started: u64,
-    pub(super) started: u64,
-    pub(super) due: u64,
 }
 
 impl Seat {
@@ -76,7 +76,7 @@ impl Seat {
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),
-            attempt: AtomicU32::new(0),
+            attempts: AtomicU32::new(0),
             branch_started: AtomicU64::new(0),
             started: AtomicU64::new(0),
             due: AtomicU64::new(NEVER),
@@ -96,30 +96,46 @@ impl Seat {
         self.duty.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The child begins an attempt. Returns its ticket.
+    /// The child has taken a branch, and prepares an attempt. Returns its ticket.
+    #[inline]
     pub(super) fn begin(&self, entry: &Entry) -> u64 {
         // Only the child of this seat draws tickets, so this need not be one atomic step.
         let ticket = self.tickets.load(Ordering::Relaxed) + 1;
         self.tickets.store(ticket, Ordering::Relaxed);
         self.index.store(entry.index, Ordering::Relaxed);
-        self.attempt.store(entry.attempt, Ordering::Relaxed);
+        self.attempts.store(entry.attempts, Ordering::Relaxed);
         self.branch_started.store(entry.branch_started, Ordering::Relaxed);
-        self.started.store(entry.started, Ordering::Relaxed);
-        self.due.store(entry.due, Ordering::Relaxed);
+        self.started.store(entry.branch_started, Ordering::Relaxed);
+        self.due.store(NEVER, Ordering::Relaxed);
         self.polling.store(true, Ordering::Relaxed);
         self.current.store(ticket, Ordering::Release);
         ticket
     }
 
+    /// The attempt with this number starts, and its clock.
+    #[inline]
+    pub(super) fn start(&self, attempt: u32, started: u64, due: u64) {
+        self.attempts.store(attempt, Ordering::Relaxed);
+        self.started.store(started, Ordering::Relaxed);
+        self.due.store(due, Ordering::Relaxed);
+        self.set_polling(true);
+    }
+
     /// The agent's code is entered or left at an `.await`.
+    #[inline]
     pub(super) fn set_polling(&self, polling: bool) {
         self.polling.store(polling, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.polling.load(Ordering::Relaxed)
     }
 
     /// Concludes the attempt with this ticket. `false` if somebody else has done so.
     ///
     /// Whoever calls this holds the lock of the place's outcomes: so whoever collects finds either the attempt or what
     /// became of it, and this need not be one atomic step.
+    #[inline]
     pub(super) fn claim(&self, ticket: u64) -> bool {
         let mine = self.current.load(Ordering::Acquire) == ticket;
         if mine {
@@ -139,7 +155,7 @@ impl Seat {
         Some(Occupant {
             ticket,
             index: self.index.load(Ordering::Relaxed),
-            attempt: self.attempt.load(Ordering::Relaxed),
+            attempts: self.attempts.load(Ordering::Relaxed),
             branch_started: Duration::from_nanos(self.branch_started.load(Ordering::Relaxed)),
             limit: Duration::from_nanos(due.saturating_sub(started)),
             due,

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::attempt::{Desk, Ended, Report};
-use super::contain::{Contained, contain};
+use super::attempt::{Desk, Ended};
+use super::contain::{Contained, contain, discard};
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
+use super::seat::Entry;
 use super::work::Work;
 use crate::outcome::{AgentError, Cause, Outcome, Reaction};
-use crate::policy::{Decision, Restart, Trigger};
+use crate::policy::{Decision, Trigger};
 
 /// The work of a child from the moment it is sent to its seat until it leaves it.
 pub(super) struct Shift<'a, W: Work> {
@@ -19,7 +20,7 @@ pub(super) struct Shift<'a, W: Work> {
     work: &'a W,
     place: &'a Place<W::Output>,
     desk: Desk<'a>,
-    /// The last reading of the clock: the end of one attempt is the start of the next.
+    /// The last reading of the clock, when the last attempt started.
     now: Instant,
     stretch: Stretch,
 }
@@ -37,6 +38,7 @@ pub(super) enum Leave {
 /// The part of a branch that is needed after its attempt has taken the rest.
 #[derive(Clone, Copy)]
 struct Turn {
+    ticket: u64,
     index: usize,
     attempt: u32,
     /// When the first attempt started.
@@ -46,7 +48,6 @@ struct Turn {
 /// What an attempt has to work with, besides its input.
 struct Kit<J> {
     limit: Option<Duration>,
-    restart: Option<Restart>,
     /// The branch's job once more, if there may be another attempt.
     spare: Contained<J>,
 }
@@ -57,8 +58,6 @@ enum Concluded {
     Done,
     /// The same, and its agent panicked.
     Panicked(String),
-    /// It has its outcome, and a body of it is still running.
-    NotStopped,
     /// Somebody else concluded the attempt: this child is being killed.
     TooLate,
 }
@@ -73,44 +72,66 @@ impl<'a, W: Work> Shift<'a, W> {
     /// Makes attempts until there is nothing to pull, or the child shall not go on.
     pub(super) async fn work(mut self) -> Leave {
         loop {
-            let branch = match self.run.pull(self.now) {
+            // The iterator is the user's as well.
+            self.place.seat.set_polling(true);
+            let branch = match self.run.pull() {
                 Pulled::Branch(branch) => branch,
                 Pulled::Panicked { index, message } => {
-                    self.fail(None, index, 0, Duration::ZERO, Cause::Panicked(message));
+                    let turn = self.begin(index, 1, self.now);
+                    self.fail(turn, 0, Cause::Panicked(message));
                     continue;
                 }
-                Pulled::Nothing => return Leave::Parked,
+                Pulled::Nothing => {
+                    self.place.seat.set_polling(false);
+                    return Leave::Parked;
+                }
             };
-            match self.attempt(branch).await {
+            let concluded = self.attempt(branch).await;
+            if !matches!(concluded, Concluded::TooLate) && self.place.seat.bodies.any_running() {
+                Box::pin(self.wait_for_bodies()).await;
+            }
+            match concluded {
+                Concluded::Done if self.run.control().limits.fresh_children => return Leave::Spent,
                 Concluded::Done => {}
                 Concluded::Panicked(message) => return Leave::Panicked(message),
-                Concluded::NotStopped => self.wait_for_bodies().await,
                 Concluded::TooLate => return Leave::Spent,
             }
-            if self.run.control().limits.fresh_children {
-                return Leave::Spent;
-            }
-            self.stretch.breathe(self.now).await;
         }
     }
 
     async fn attempt(&mut self, branch: Branch<W::Job>) -> Concluded {
-        let turn = Turn {
-            index: branch.index,
-            attempt: branch.attempt,
-            started: branch.started.unwrap_or(self.now),
-        };
+        let mut turn = self.begin(branch.index, branch.attempt, branch.started.unwrap_or(self.now));
         let kit = match self.prepare(&branch) {
             Ok(kit) => kit,
             Err(panic) => {
                 let cause = Cause::Panicked(format!("the clone of the input: {panic}"));
-                self.fail(None, turn.index, turn.attempt - 1, self.now - turn.started, cause);
+                self.fail(turn, turn.attempt - 1, cause);
                 return Concluded::Done;
             }
         };
-        let report = self.desk.make_attempt(self.work, branch, kit.limit, self.now).await;
+        // The one reading of the clock: pulling and copying are not the attempt's fault.
         self.now = Instant::now();
-        self.conclude(turn, report, kit)
+        if self.stretch.is_over(self.now) {
+            self.place.seat.set_polling(false);
+            yield_now().await;
+            self.now = Instant::now();
+            self.stretch = Stretch::starting(self.now);
+        }
+        turn.started = branch.started.unwrap_or(self.now);
+        let ended = self.desk.make_attempt(self.work, branch, kit.limit, self.now).await;
+        if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) && self.place.seat.bodies.any_running() {
+            // There is no further attempt beside what this one has left behind.
+            let _suspended = self.run.control().suspend();
+            self.place.seat.set_polling(false);
+            Box::pin(self.place.seat.bodies.returned()).await;
+        }
+        self.conclude(turn, ended, kit)
+    }
+
+    fn begin(&self, index: usize, attempt: u32, started: Instant) -> Turn {
+        let branch_started = self.run.control().nanos(started);
+        let ticket = self.place.seat.begin(&Entry { index, attempts: attempt - 1, branch_started });
+        Turn { ticket, index, attempt, started }
     }
 
     /// Copies the input while it is still there. Copying runs code of the user's.
@@ -120,13 +141,13 @@ impl<'a, W: Work> Shift<'a, W> {
             Some(restart) if restart.may_follow(branch.attempt) => contain(|| self.work.copy(&branch.job))?,
             _ => None,
         };
-        Ok(Kit { limit: policy.timeout, restart: policy.restart.clone(), spare: Contained::from(spare) })
+        Ok(Kit { limit: policy.timeout, spare: Contained::from(spare) })
     }
 
-    fn conclude(&mut self, turn: Turn, report: Report<W::Output>, mut kit: Kit<W::Job>) -> Concluded {
-        let cause = match report.ended {
+    fn conclude(&mut self, turn: Turn, ended: Ended<W::Output>, mut kit: Kit<W::Job>) -> Concluded {
+        let cause = match ended {
             Ended::Output(output) => {
-                let recorded = self.record(Some(report.ticket), turn.index, Ok(output));
+                let recorded = self.record(turn, Ok(output));
                 return if recorded { Concluded::Done } else { Concluded::TooLate };
             }
             Ended::Error(error) => Cause::Failed(error),
@@ -135,24 +156,28 @@ impl<'a, W: Work> Shift<'a, W> {
         };
         let concluded = match &cause {
             Cause::Panicked(message) => Concluded::Panicked(message.clone()),
-            cause if !cause.stopped() => Concluded::NotStopped,
             _ => Concluded::Done,
         };
-        let wait = kit.restart.and_then(|restart| self.wait_before_next(&restart, turn, &cause));
+        let now = Instant::now();
+        let wait = kit.spare.get().and_then(|job| self.wait_before_next(job, turn, &cause));
         // A wait beyond what the clock can tell would never end: the branch does.
-        let due = wait.and_then(|wait| self.now.checked_add(wait));
+        let due = wait.and_then(|wait| now.checked_add(wait));
         let in_time = match (due, kit.spare.take()) {
-            (Some(due), Some(job)) => self.requeue(turn, report.ticket, job, due),
-            _ => {
-                let elapsed = self.now - turn.started;
-                self.fail(Some(report.ticket), turn.index, turn.attempt, elapsed, cause)
+            (Some(due), Some(job)) => {
+                discard(cause);
+                self.requeue(turn, job, due, due > now)
+            }
+            (_, spare) => {
+                discard(spare);
+                self.fail(turn, turn.attempt, cause)
             }
         };
         if in_time { concluded } else { Concluded::TooLate }
     }
 
     /// The wait before the branch's next attempt; `None` if there is none.
-    fn wait_before_next(&self, restart: &Restart, turn: Turn, cause: &Cause) -> Option<Duration> {
+    fn wait_before_next(&self, job: &W::Job, turn: Turn, cause: &Cause) -> Option<Duration> {
+        let restart = self.work.policy(job).restart.as_ref()?;
         let (trigger, floor) = match cause {
             Cause::Failed(error) => (Trigger::Error, floor(error)?),
             Cause::Panicked(_) => (Trigger::Panic, Duration::ZERO),
@@ -168,44 +193,38 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     /// Gives the branch back for another attempt. Whoever is free when the wait is over makes it.
-    fn requeue(&mut self, turn: Turn, ticket: u64, job: W::Job, due: Instant) -> bool {
-        let Turn { index, attempt, started } = turn;
+    fn requeue(&mut self, turn: Turn, job: W::Job, due: Instant, waits: bool) -> bool {
+        let Turn { ticket, index, attempt, started } = turn;
         let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
         if !self.run.requeue(self.place, ticket, branch, due) {
             return false;
         }
         // The supervisor sets its alarm. It cannot do so while this child keeps the thread.
-        if due > self.now && self.run.control().wake() {
+        if waits && self.run.control().wake() {
             self.stretch.end();
         }
         true
     }
 
-    fn fail(
-        &self,
-        ticket: Option<u64>,
-        index: usize,
-        attempts: u32,
-        elapsed: Duration,
-        cause: Cause,
-    ) -> bool {
-        self.record(ticket, index, Err(self.run.failure(index, attempts, elapsed, cause)))
+    fn fail(&self, turn: Turn, attempts: u32, cause: Cause) -> bool {
+        let elapsed = if attempts == 0 { Duration::ZERO } else { turn.started.elapsed() };
+        self.record(turn, Err(self.run.failure(turn.index, attempts, elapsed, cause)))
     }
 
-    fn record(&self, ticket: Option<u64>, index: usize, outcome: Outcome<W::Output>) -> bool {
-        self.run.record(self.place, ticket, index, outcome)
+    fn record(&self, turn: Turn, outcome: Outcome<W::Output>) -> bool {
+        self.run.record(self.place, turn.ticket, turn.index, outcome)
     }
 
-    /// Keeps the seat until the bodies that did not stop have returned.
-    async fn wait_for_bodies(&mut self) {
+    /// Keeps the seat until the bodies of a concluded attempt have returned.
+    async fn wait_for_bodies(&self) {
         let (control, seat) = (self.run.control(), &self.place.seat);
+        seat.set_polling(false);
         control.hold(seat);
         {
             let _suspended = control.suspend();
             seat.bodies.returned().await;
         }
         control.release(seat);
-        self.now = Instant::now();
     }
 }
 
@@ -232,16 +251,14 @@ impl Stretch {
         Self { attempts: 0, started: now }
     }
 
-    /// Lets go after the attempt that has just ended.
+    /// Lets go before the next attempt.
     fn end(&mut self) {
         self.attempts = Self::MOST_ATTEMPTS;
     }
 
-    async fn breathe(&mut self, now: Instant) {
+    /// Whether the next attempt, which would start now, shall wait for the others.
+    fn is_over(&mut self, now: Instant) -> bool {
         self.attempts += 1;
-        if self.attempts >= Self::MOST_ATTEMPTS || now - self.started >= Self::LONGEST {
-            yield_now().await;
-            *self = Self::starting(now);
-        }
+        self.attempts > Self::MOST_ATTEMPTS || now - self.started >= Self::LONGEST
     }
 }

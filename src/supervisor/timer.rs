@@ -11,9 +11,10 @@ use super::message::Wake;
 pub(super) struct Timer(Option<(Instant, JoinHandle<()>)>);
 
 impl Timer {
-    /// Sets the timer to `at`, unless it will ring before that anyway.
-    pub(super) fn set(&mut self, at: Instant, supervisor: &ActorRef<Wake>) {
-        if self.0.as_ref().is_some_and(|(set, task)| *set <= at && !task.is_finished()) {
+    /// Sets the timer to `at`, unless it will ring before that anyway. One whose moment is not after `now` has rung,
+    /// or rings for this very look.
+    pub(super) fn set(&mut self, at: Instant, now: Instant, supervisor: &ActorRef<Wake>) {
+        if self.0.as_ref().is_some_and(|(set, _)| *set > now && *set <= at) {
             return;
         }
         self.unset();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sortie::{AgentContext, AgentError, AgentRef, Backoff, Cause, Restart, blocking, foreach};
 
-use crate::support::{Gauge, MS, SECOND, eventually, leaves_no_task, threads};
+use crate::support::{Gauge, MS, SECOND, eventually, leaves_no_task, stay_awake, threads};
 
 #[tokio::test]
 async fn blocking_functions_run_on_threads_of_their_own() {
@@ -164,6 +164,109 @@ fn branches_without_a_slot_end_as_stuck() {
     assert_eq!(started.load(Ordering::SeqCst), 2);
     release.store(true, Ordering::SeqCst);
     runtime.shutdown_timeout(10 * SECOND);
+}
+
+#[test]
+fn slots_that_come_free_now_and_then_are_not_stuck() {
+    let runtime = threads(2);
+    let agent = blocking(|n: u32, _| {
+        std::thread::sleep(400 * MS);
+        Ok(n)
+    });
+    let fan_out = foreach(0..6, agent).concurrency(1).timeout(MS);
+    let outcomes = runtime.block_on(async { tokio::spawn(fan_out.settled()).await }).unwrap();
+    let causes: Vec<_> = outcomes.iter().map(|o| o.as_ref().unwrap_err().cause()).collect();
+    assert!(causes.iter().all(|c| matches!(c, Cause::TimedOut { stopped: false, .. })), "{causes:?}");
+}
+
+#[test]
+fn no_attempt_starts_beside_a_body_that_the_last_one_left_behind() {
+    let runtime = threads(2);
+    let gauge = Gauge::default();
+    let bodies = gauge.clone();
+    let slow = Arc::new(blocking(move |n: u32, _| {
+        let _body = bodies.enter();
+        std::thread::sleep(150 * MS);
+        Ok(n)
+    }));
+    // It gives its own blocking body up, and fails.
+    let impatient = sortie::agent_fn(move |n: u32, cx: AgentContext| {
+        let slow = Arc::clone(&slow);
+        async move {
+            tokio::time::timeout(10 * MS, sortie::Agent::run(&*slow, n, cx)).await.map_err(|_| "too slow")?
+        }
+    });
+    let restart = Restart::attempts(3).backoff(Backoff::none());
+    let fan_out = foreach(0..2, impatient).concurrency(1).restart(restart);
+    let outcomes = runtime.block_on(async { tokio::spawn(fan_out.settled()).await }).unwrap();
+    assert!(outcomes.iter().all(|o| o.as_ref().unwrap_err().attempts() == 3));
+    assert_eq!((gauge.begun(), gauge.peak()), (6, 1));
+}
+
+#[test]
+fn a_drop_that_takes_its_time_is_given_up_too() {
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(3 * SECOND);
+        }
+    }
+    let runtime = threads(2);
+    stay_awake(&runtime);
+    let agent = sortie::agent_fn(|(): (), _| async {
+        let _slow = Slow;
+        std::future::pending::<Result<(), AgentError>>().await
+    });
+    let start = Instant::now();
+    let run = foreach([()], agent).timeout(50 * MS).settled();
+    let outcomes = runtime.block_on(async { tokio::spawn(run).await }).unwrap();
+    assert!(start.elapsed() < 2 * SECOND, "{:?}", start.elapsed());
+    assert!(!outcomes[0].as_ref().unwrap_err().stopped());
+    runtime.shutdown_timeout(10 * SECOND);
+}
+
+#[test]
+fn deadlines_pass_while_the_items_or_their_clones_block() {
+    struct Slow(u32);
+    impl Clone for Slow {
+        fn clone(&self) -> Self {
+            std::thread::sleep(2 * SECOND);
+            Self(self.0)
+        }
+    }
+    let runtime = threads(3);
+    stay_awake(&runtime);
+    let start = Instant::now();
+    // An iterator that does not give its second item for a while.
+    let items = (0..3_u32).inspect(|n| std::thread::sleep(2 * SECOND * u32::from(*n == 1)));
+    let agent = sortie::agent_fn(|n: u32, _| async move { Ok(n) });
+    let run = foreach(items, agent).deadline(200 * MS).settled();
+    let outcomes = runtime.block_on(async { tokio::spawn(run).await }).unwrap();
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    assert!(outcomes[0].is_ok());
+    // A clone.
+    let start = Instant::now();
+    let agent = sortie::agent_fn(|slow: Slow, _| async move { Ok(slow.0) });
+    let run = foreach([Slow(0)], agent).restart(Restart::attempts(2)).deadline(200 * MS).settled();
+    let outcomes = runtime.block_on(async { tokio::spawn(run).await }).unwrap();
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    let failure = outcomes[0].as_ref().unwrap_err();
+    assert!(matches!(failure.cause(), Cause::DeadlineExceeded { stopped: false, .. }), "{failure:?}");
+    runtime.shutdown_timeout(10 * SECOND);
+}
+
+#[test]
+fn slow_items_cost_attempts_none_of_their_time() {
+    let runtime = threads(2);
+    let items = (0..3_u32).inspect(|_| std::thread::sleep(150 * MS));
+    let agent = sortie::agent_fn(|n: u32, cx: AgentContext| async move {
+        let remaining = cx.remaining().unwrap_or_default();
+        tokio::time::sleep(MS).await;
+        Ok((n, remaining))
+    });
+    let run = foreach(items, agent).concurrency(2).timeout(100 * MS).all();
+    let values = runtime.block_on(async { tokio::spawn(run).await }).unwrap().unwrap();
+    assert!(values.iter().all(|(_, remaining)| *remaining > 50 * MS), "{values:?}");
 }
 
 #[test]

@@ -57,6 +57,14 @@ async fn a_token_for_libraries_is_cancelled_with_the_attempt() {
     }));
     let failure = sortie::ask(&agent, ()).timeout(SECOND).await.unwrap_err();
     assert_eq!(failure.attempts(), 1);
+    // It is this attempt's alone, also where a child makes one attempt after the other.
+    let borrowed = agent_fn(|n: u32, cx: AgentContext| async move {
+        let born_cancelled = cx.is_cancelled();
+        drop(cx.cancellation_token().drop_guard());
+        Ok((n, born_cancelled))
+    });
+    let values = foreach(0..4, borrowed).concurrency(1).all().await.unwrap();
+    assert_eq!(values, [(0, false), (1, false), (2, false), (3, false)]);
     // Cancelling it oneself stops nothing else.
     let own = agent_fn(|n: u32, cx: AgentContext| async move {
         cx.cancellation_token().cancel();

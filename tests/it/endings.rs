@@ -1,12 +1,13 @@
-//! Endings that choose: `any` and `quorum`.
+//! Endings that choose, `any` and `quorum`, and the one that does not wait, `stream`.
 
 use std::error::Error;
 use std::time::Duration;
 
+use futures::StreamExt;
 use sortie::{AgentRef, Backoff, Cause, Restart, agent_fn, branches, foreach};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Gauge, MS, leaves_no_task};
+use crate::support::{Gauge, MS, SECOND, leaves_no_task};
 
 /// Succeeds with its wait in milliseconds, or fails after it if that is odd.
 fn timed(gauge: &Gauge) -> AgentRef<u32, u32> {
@@ -124,6 +125,111 @@ async fn quorum_fails_as_soon_as_it_cannot_be_reached_and_keeps_what_succeeded()
     // More than there are can never be reached; the first failure says so, or the end does.
     let error = foreach([2, 4], &agent).quorum(3).await.unwrap_err();
     assert_eq!(error.into_values(), [2, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_gives_outcomes_as_they_come_with_index_and_key() {
+    let gauge = Gauge::default();
+    let agent = timed(&gauge);
+    let start = Instant::now();
+    let mut stream = foreach([30, 2, 11, 20], &agent).keyed(|wait| format!("after {wait}")).unwrap().stream();
+    assert_eq!(gauge.begun(), 0, "nothing runs before the first poll");
+    let mut seen = Vec::new();
+    while let Some(completed) = stream.next().await {
+        assert!(
+            start.elapsed()
+                < Duration::from_millis(completed.outcome.as_ref().map_or(11, |n| u64::from(*n)) + 5)
+        );
+        seen.push((completed.index, completed.key.unwrap(), completed.outcome.is_ok()));
+    }
+    let expected =
+        [(1, "after 2", true), (2, "after 11", false), (3, "after 20", true), (0, "after 30", true)];
+    assert_eq!(seen, expected.map(|(index, key, ok)| (index, key.to_owned(), ok)));
+    let labelled = branches((agent.branch(2).label("one"), agent.branch(4))).stream();
+    let keys: Vec<_> = labelled.map(|completed| completed.key).collect().await;
+    assert_eq!(keys, [Some("one".to_owned()), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_gives_every_branch_its_outcome_also_at_a_deadline() {
+    let agent = timed(&Gauge::default());
+    let waits = (0..100).map(|n| if n % 2 == 0 { 10 } else { 100_000 });
+    let fan_out = foreach(waits, &agent).concurrency(8).deadline(SECOND);
+    let mut outcomes: Vec<_> = leaves_no_task(fan_out.stream().collect::<Vec<_>>()).await;
+    outcomes.sort_by_key(|completed| completed.index);
+    assert_eq!(
+        outcomes.iter().map(|completed| completed.index).collect::<Vec<_>>(),
+        (0..100).collect::<Vec<_>>()
+    );
+    let ok = outcomes.iter().filter(|completed| completed.outcome.is_ok()).count();
+    assert_eq!(ok, 8, "until eight long ones hold all slots");
+    let exceeded = |o: &sortie::Completed<u32>| match &o.outcome {
+        Ok(_) => true,
+        Err(failure) => matches!(failure.cause(), Cause::DeadlineExceeded { .. }),
+    };
+    assert!(outcomes.iter().all(exceeded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_slows_the_run_down() {
+    let gauge = Gauge::default();
+    let bodies = gauge.clone();
+    let agent = agent_fn(move |n: u32, _| {
+        let body = bodies.enter();
+        async move {
+            drop(body);
+            Ok(n)
+        }
+    });
+    let mut stream = foreach(0..1000, agent).concurrency(4).stream();
+    let mut taken = 0;
+    while let Some(completed) = stream.next().await {
+        assert!(completed.outcome.is_ok());
+        taken += 1;
+        sleep(10 * MS).await;
+        assert!(gauge.begun() <= taken + 2 * 4, "{} begun, {taken} taken", gauge.begun());
+    }
+    assert_eq!((taken, gauge.begun()), (1000, 1000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_stream_stops_the_run_and_next_is_cancel_safe() {
+    let gauge = Gauge::default();
+    let agent = timed(&gauge);
+    leaves_no_task(async {
+        let mut stream = foreach(std::iter::repeat(100), &agent).concurrency(4).stream();
+        let mut taken = 0;
+        while taken < 20 {
+            if let Ok(Some(completed)) = tokio::time::timeout(7 * MS, stream.next()).await {
+                assert!(completed.outcome.is_ok());
+                taken += 1;
+            }
+        }
+    })
+    .await;
+    assert_eq!(gauge.running(), 0);
+    assert!(gauge.begun() <= 28, "{}", gauge.begun());
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_retry_and_panic_like_any_ending() {
+    let agent = agent_fn(|n: u32, cx: sortie::AgentContext| async move {
+        match (n % 3, cx.attempt()) {
+            (0, 1) => Err("once".into()),
+            (1, 1) => panic!("once"),
+            (2, _) if n == 50 => panic!("always"),
+            _ => Ok(n),
+        }
+    });
+    let restart = Restart::attempts(3).backoff(Backoff::fixed(MS));
+    let mut outcomes: Vec<_> =
+        foreach(0..100, agent).concurrency(5).restart(restart).stream().collect().await;
+    outcomes.sort_by_key(|completed| completed.index);
+    assert_eq!(outcomes.len(), 100);
+    for completed in outcomes {
+        assert_eq!(completed.outcome.is_err(), completed.index == 50);
+    }
+    assert!(foreach(Vec::new(), &timed(&Gauge::default())).stream().next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -100,6 +100,9 @@ async fn a_size_hint_that_lies_or_panics_does_no_harm() {
             self.1
         }
     }
+    // One that denies its items has them reported as not started, not lost.
+    let outcomes = foreach(Liar(0, (0, Some(0))), agent_fn(|n: u32, _| async move { Ok(n) })).settled().await;
+    assert_eq!(outcomes.len(), 100);
     for hint in [(usize::MAX, None), (0, None), (13, None), (0, Some(1)), (0, Some(usize::MAX))] {
         let agent = agent_fn(|n: u32, _| async move {
             tokio::time::sleep(MS).await;

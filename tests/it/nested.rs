@@ -122,6 +122,64 @@ async fn cancellation_reaches_the_leaves_while_there_is_grace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nested_bodies_that_take_their_grace_are_reported_and_hold_their_slot() {
+    // The leaves have ten seconds to clean up, and use them; the outer attempt is dropped at once.
+    let leaves = Gauge::default();
+    let bodies = leaves.clone();
+    let leaf = AgentRef::new(agent_fn(move |_: u32, cx: AgentContext| {
+        let body = bodies.enter();
+        async move {
+            let _body = body;
+            cx.cancelled().await;
+            sleep(800 * MS).await;
+            Ok(())
+        }
+    }));
+    let outer = AgentRef::new(agent_fn(move |_: u32, cx: AgentContext| {
+        let leaf = leaf.clone();
+        async move { Ok(cx.foreach(0..4, &leaf).stop_grace(10 * SECOND).all().await?) }
+    }));
+    leaves_no_task(async {
+        let outcomes = foreach([0], &outer).deadline(SECOND).settled().await;
+        let failure = outcomes[0].as_ref().unwrap_err();
+        assert_eq!(failure.stopped(), leaves.running() == 0, "{failure:?}");
+        assert!(!failure.stopped());
+    })
+    .await;
+    assert_eq!((leaves.begun(), leaves.running()), (4, 0));
+
+    // With restarts: no second attempt beside the first, and the next item waits for the slot.
+    leaves_no_task(async {
+        let restart = sortie::Restart::attempts(2).backoff(sortie::Backoff::none());
+        let start = Instant::now();
+        let fan_out = foreach([0, 1], &outer).concurrency(1).timeout(SECOND).restart(restart);
+        let outcomes = fan_out.settled().await;
+        assert!(
+            outcomes
+                .iter()
+                .all(|o| !o.as_ref().unwrap_err().stopped() && o.as_ref().unwrap_err().attempts() == 1)
+        );
+        assert!(start.elapsed() >= 2 * SECOND + 800 * MS, "{:?}", start.elapsed());
+    })
+    .await;
+    assert_eq!((leaves.begun(), leaves.peak()), (12, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outer_timeout_over_prompt_nested_work_is_retried() {
+    let leaves = Gauge::default();
+    let inner = tree(&leaves, 60 * SECOND, 4);
+    let outer = AgentRef::new(agent_fn(move |(): (), cx: AgentContext| {
+        let inner = inner.clone();
+        async move { Ok(cx.ask(&inner, (1, 4)).await?) }
+    }));
+    let restart = sortie::Restart::attempts(3).backoff(sortie::Backoff::none());
+    let failure = sortie::ask(&outer, ()).timeout(SECOND).restart(restart).await.unwrap_err();
+    assert_eq!((failure.attempts(), failure.stopped()), (3, true), "{failure:?}");
+    assert_eq!((leaves.begun(), leaves.running(), leaves.peak()), (12, 0, 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_verbs_nest() {
     let double = AgentRef::new(agent_fn(|n: u32, _| async move { Ok(2 * n) }));
     let outer = AgentRef::new(agent_fn(move |n: u32, cx: AgentContext| {

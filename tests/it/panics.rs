@@ -134,6 +134,58 @@ async fn a_future_that_panics_in_drop_changes_no_outcome() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_output_that_panics_in_drop_changes_no_outcome() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let outputs = Arc::clone(&dropped);
+    let agent = agent_fn(move |(): (), cx: AgentContext| {
+        let output = Bomb(Arc::clone(&outputs));
+        async move {
+            cx.cancelled().await;
+            Ok(output)
+        }
+    });
+    let restart = Restart::attempts(2).backoff(Backoff::none());
+    let outcomes = foreach([()], agent).timeout(SECOND).stop_grace(SECOND).restart(restart).settled().await;
+    let failure = outcomes[0].as_ref().err().unwrap();
+    assert!(matches!(failure.cause(), Cause::TimedOut { stopped: true, .. }), "{failure:?}");
+    assert_eq!((failure.attempts(), dropped.load(Ordering::SeqCst)), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_that_panic_in_drop_do_no_harm_while_the_rest_is_counted() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let outputs = Arc::clone(&dropped);
+    let agent = agent_fn(move |n: u32, _| {
+        let output = (n < 3).then(|| Bomb(Arc::clone(&outputs)));
+        async move {
+            match output {
+                Some(output) => Ok(output),
+                None => std::future::pending().await,
+            }
+        }
+    });
+    // The caller goes away after the deadline, in the middle of the count.
+    let counted = Arc::new(AtomicUsize::new(0));
+    let items = (0..100_000).inspect({
+        let counted = Arc::clone(&counted);
+        move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    leaves_no_task(async {
+        let mut ending = Box::pin(foreach(items, agent).concurrency(4).deadline(SECOND).settled());
+        std::future::poll_fn(|cx| {
+            let pending = ending.as_mut().poll(cx).is_pending();
+            assert!(pending);
+            if counted.load(Ordering::SeqCst) > 2000 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    })
+    .await;
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn items_agents_and_outputs_that_panic_in_drop_do_no_harm() {
     let dropped = Arc::new(AtomicUsize::new(0));
     // Items that no child ever pulled, and the agent itself.

@@ -184,6 +184,37 @@ async fn the_cursor_pauses_while_many_branches_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cursor_that_has_paused_goes_on_with_all_its_slots() {
+    let gauge = Gauge::default();
+    let bodies = gauge.clone();
+    let agent = agent_fn(move |n: u32, cx: AgentContext| {
+        let bodies = bodies.clone();
+        async move {
+            match (n, cx.attempt()) {
+                (0, 1) => Err(AgentError::retry_after(10 * MS, "soon")),
+                (1..32, 1) => Err(AgentError::retry_after(3600 * SECOND, "much later")),
+                _ => {
+                    let _body = bodies.enter();
+                    sleep(SECOND).await;
+                    Ok(n)
+                }
+            }
+        }
+    });
+    let start = Instant::now();
+    let restart = Restart::attempts(2).backoff(Backoff::none());
+    let halfway = async {
+        sleep(20 * SECOND).await;
+        gauge.begun()
+    };
+    let (values, healthy) =
+        tokio::join!(foreach(0..132, agent).concurrency(8).restart(restart).all(), halfway);
+    assert_eq!(values.unwrap().len(), 132);
+    assert_eq!(healthy, 101, "eight at a time, they take thirteen seconds");
+    assert!(start.elapsed() >= 3600 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_seed_makes_the_waits_reproducible() {
     let run = async |seed| {
         let times = Arc::new(Mutex::new(Vec::new()));

@@ -71,6 +71,16 @@ pub async fn leaves_no_task<T>(code: impl Future<Output = T>) -> T {
     result
 }
 
+/// Keeps a thread of the runtime awake, as any service that has something to do does. On a runtime that is otherwise
+/// idle, a task that blocks can be on the very thread that would attend to tokio's timers, and then nothing rings.
+pub fn stay_awake(runtime: &tokio::runtime::Runtime) {
+    runtime.spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
 /// A runtime with this many worker threads and a real clock.
 pub fn threads(count: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()

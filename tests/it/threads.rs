@@ -58,6 +58,28 @@ fn siblings_go_on_beside_a_body_that_blocks() {
 }
 
 #[test]
+fn a_deadline_is_kept_beside_an_agent_that_yields_once_and_then_blocks() {
+    let runtime = threads(4);
+    let agent = agent_fn(|n: u32, _| async move {
+        if n == 0 {
+            tokio::task::yield_now().await;
+            std::thread::sleep(Duration::from_secs(2));
+            return Ok(n);
+        }
+        std::future::pending().await
+    });
+    // Of unknown length, so that the supervisor is woken when the first attempt waits.
+    let mut items = 0..3;
+    let items = std::iter::from_fn(move || items.next());
+    let start = Instant::now();
+    let run = foreach(items, agent).deadline(100 * MS).settled();
+    let outcomes = runtime.block_on(async { tokio::spawn(run).await }).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert_eq!(outcomes.iter().filter(|o| o.as_ref().is_err_and(|f| !f.stopped())).count(), 1);
+    runtime.shutdown_timeout(Duration::from_secs(10));
+}
+
+#[test]
 fn computing_children_share_their_threads() {
     let runtime = threads(2);
     // 4,000 attempts of 100 µs each without an `.await`, 0.2 s of both threads.
