@@ -68,16 +68,17 @@ impl Agent for Desk {
         "review"
     }
 
-    async fn run(&self, source: Source, _: AgentContext) -> Result<Review, AgentError> {
-        let document = Arc::new(sortie::ask(&self.read, source).label("read").await?);
-        let (mood, summary) = sortie::branches((
-            self.sentiment.branch(Arc::clone(&document)).label("sentiment"),
-            self.summary.branch(Arc::clone(&document)).label("summary"),
-        ))
-        .timeout(self.timeout)
-        .restart(self.restart.clone())
-        .settled()
-        .await;
+    async fn run(&self, source: Source, cx: AgentContext) -> Result<Review, AgentError> {
+        let document = Arc::new(cx.ask(&self.read, source).label("read").await?);
+        let (mood, summary) = cx
+            .branches((
+                self.sentiment.branch(Arc::clone(&document)).label("sentiment"),
+                self.summary.branch(Arc::clone(&document)).label("summary"),
+            ))
+            .timeout(self.timeout)
+            .restart(self.restart.clone())
+            .settled()
+            .await;
         Ok(Review { extent: document.extent, mood, summary })
     }
 }

@@ -1,9 +1,9 @@
 //! Mood and summary of many text files, each document on its own supervised agents.
 //!
 //! ```text
-//! cargo run --example newsroom                              # the project's own Markdown files
-//! cargo run --example newsroom -- notes.txt README.md
-//! cargo run --example newsroom -- --fail-rate 0.2 --panic-rate 0.1 --hang-rate 0.2 --seed 7
+//! cargo run --release --example newsroom                              # the project's own Markdown files
+//! cargo run --release --example newsroom -- notes.txt README.md
+//! cargo run --release --example newsroom -- --fail-rate 0.2 --panic-rate 0.1 --hang-rate 0.2 --seed 7
 //! ```
 //!
 //! [`desk`] is where the agents are; everything else is ordinary code that knows nothing of them. Whatever happens to

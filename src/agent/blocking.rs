@@ -10,7 +10,8 @@ use super::{Agent, AgentContext, body::Body};
 use crate::outcome::AgentError;
 
 /// Makes an agent of a synchronous function: it runs on a blocking thread of the runtime, where it may compute, read
-/// files or wait without holding up anything else.
+/// files or wait without holding up anything else. (`block_in_place` within an async agent does not replace it: more
+/// children are started when attempts wait at an `.await`, which it never does.)
 ///
 /// A blocking function cannot be stopped from outside. When its attempt exceeds a limit, its context is
 /// [cancelled](AgentContext::is_cancelled), which it may ask between two steps; if it goes on, the failure says that

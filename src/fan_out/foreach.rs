@@ -15,11 +15,14 @@ use crate::supervisor::{Policy, Work};
 /// Runs one agent for each item: items first, agent last.
 ///
 /// `agent` is an [`AgentRef`], an [`agent_fn`](crate::agent_fn), a [`blocking`](crate::blocking) function or a plain
-/// `async fn(input) -> Result<_, _>`. The iterator is pulled one item at a time, when there is a child that is free to
-/// run it, on the threads of the runtime: it should not block. It should end, because every item gets an outcome, also
-/// when the fan-out is stopped early; only if its `size_hint` says that it is endless (`0..`, `repeat`), a fan-out that
-/// is stopped gives outcomes for those items that were pulled. If it panics, the items so far keep their outcomes, and one more outcome, a
-/// [`Cause::Panicked`](crate::Cause::Panicked), stands for the item that could not be had.
+/// `async fn(input) -> Result<_, _>`.
+///
+/// The iterator is pulled one item at a time, when there is a child that is free to run it, on the threads of the
+/// runtime. It should not block: while it does, nothing new starts, and a deadline that passes meanwhile leaves the items
+/// that it has not given without an outcome. It should end, because every item gets an outcome, also when the fan-out is
+/// stopped early; only if its `size_hint` says that it is endless (`0..`, `repeat`), a fan-out that is stopped gives
+/// outcomes for those items that were pulled. If it panics, the items so far keep their outcomes, and one more outcome,
+/// a [`Cause::Panicked`](crate::Cause::Panicked), stands for the item that could not be had.
 ///
 /// ```
 /// use std::time::Duration;

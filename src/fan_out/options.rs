@@ -13,7 +13,7 @@ use crate::supervisor::{Collected, Goal, Order, execute};
 ///
 /// Nothing starts before an ending is awaited. The ending runs the branches under a supervisor of their own, at most
 /// [`concurrency`](FanOut::concurrency) at once, and returns when each has an outcome, or the deadline has passed, or
-/// a failure has decided it; nothing of the run is running then, or the failure in its place says that it
+/// an outcome has decided it; nothing of the run is running then, or the failure in its place says that it
 /// [could not be stopped](crate::Failure::stopped).
 ///
 /// Dropping the ending's future stops the run: nothing more starts, running attempts are cancelled and, after the
@@ -24,7 +24,7 @@ use crate::supervisor::{Collected, Goal, Order, execute};
 /// A `JoinSet` gives results as they come, in the order of completion, and leaves concurrency, timeouts, retries, the
 /// text of a panic and the order of results to its user. A fan-out does these, and is faster than a `JoinSet` for
 /// many small items, because its children pull items instead of being spawned for each. What a `JoinSet` can do and a
-/// fan-out cannot: take tasks that borrow nothing from each other one by one, over any length of time.
+/// fan-out cannot: take tasks one by one, over any length of time.
 #[derive(Debug)]
 #[must_use = "a fan-out does nothing until an ending such as `.settled()` is awaited"]
 pub struct FanOut<B> {
