@@ -58,8 +58,9 @@ impl<W: Work> Crew for Run<W> {
             let leave = Shift::new(&self, work, &place).work().await;
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
-                // What has become due since the child looked must not wait for somebody else to look.
-                if self.try_queue().is_none_or(|queue| queue.has_waiting()) {
+                // What the child could not see, or what has become due since it looked, must not wait for somebody else
+                // to look.
+                if self.was_turned_away() || self.try_queue().is_none_or(|queue| queue.has_waiting()) {
                     self.control.wake();
                 }
             }

@@ -104,7 +104,7 @@ impl<W: Work> Run<W> {
         let pulled = queue.pull();
         self.pulled.store(queue.pulled(), Ordering::Release);
         drop(queue);
-        if self.turned_away.load(Ordering::SeqCst) && self.turned_away.swap(false, Ordering::SeqCst) {
+        if self.was_turned_away() && self.turned_away.swap(false, Ordering::SeqCst) {
             self.control.wake();
         }
         pulled
@@ -115,6 +115,11 @@ impl<W: Work> Run<W> {
     fn try_queue_once_more(&self) -> Option<MutexGuard<'_, Queue<W::Job>>> {
         self.turned_away.store(true, Ordering::SeqCst);
         try_lock(&self.queue)
+    }
+
+    /// Whether a child has found the queue taken, and nobody has looked since.
+    pub(super) fn was_turned_away(&self) -> bool {
+        self.turned_away.load(Ordering::SeqCst)
     }
 
     /// How many branches have been pulled for the first time.
