@@ -109,6 +109,26 @@ fn restart_policies_prints_a_line_for_each_policy() {
 }
 
 #[test]
+fn any_first_success_takes_the_first_success_and_stops_the_rest() {
+    let output = run("any_first_success", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "any_first_success: right=true under_way=0");
+    let text = text(&output);
+    assert!(text.contains("quorum(2):  oslo and turin after"), "{text}");
+    assert!(
+        text.contains("bremen refused the connection") && text.contains("lima refused the connection"),
+        "{text}"
+    );
+}
+
+#[test]
+fn nested_uses_the_caps_of_all_its_levels_and_stops_them_all() {
+    let output = run("nested", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "nested: total=1080 peak=30 running=0");
+}
+
+#[test]
 fn newsroom_reads_the_projects_own_documents() {
     let output = run("newsroom", &[]);
     assert!(output.status.success());
