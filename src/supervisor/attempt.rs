@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::contain::{Contained, contain, discard};
-use super::control::{Control, YIELD_GRACE};
+use super::control::{Control, YIELD_GRACE, nanos};
 use super::queue::Branch;
-use super::seat::{NEVER, Seat};
+use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
 use crate::agent::{AgentContext, Attempt};
 use crate::outcome::AgentError;
@@ -43,13 +43,11 @@ impl<'a> Desk<'a> {
         work: &W,
         branch: Branch<W::Job>,
         limit: Option<Duration>,
-        now: Instant,
+        now: Moment,
     ) -> Ended<W::Output> {
-        // A limit beyond what the clock can tell is none.
-        let due = limit.and_then(|limit| now.checked_add(limit));
-        let due_nanos = due.map_or(NEVER, |due| self.control.nanos(due));
-        let cx = self.context(branch.index, branch.attempt, due_nanos);
-        self.seat.start(branch.attempt, self.control.nanos(now), due_nanos);
+        let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
+        let cx = self.context(branch.index, branch.attempt, due);
+        self.seat.start(branch.attempt, now, due);
         let ended = match contain(|| work.start(branch.job, cx)) {
             Ok(future) => self.run(Running::new(future, self.seat), due).await,
             Err(panic) => Some(Ended::Panicked(panic)),
@@ -65,13 +63,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Polls the agent's future to its end, or until its time is up (`None`). It is dropped in either case.
-    async fn run<O>(&self, mut running: Running<'_, O>, due: Option<Instant>) -> Option<Ended<O>> {
+    async fn run<O>(&self, mut running: Running<'_, O>, due: Moment) -> Option<Ended<O>> {
         // Most attempts in a tight loop end at their first poll: those need no timer.
         if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
             return Some(ended);
         }
         let _suspended = self.control.suspend();
-        let ended = running.resume(due.map(sleep_until)).await;
+        let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
         if ended.is_none() {
             self.attempt.cancelled.cancel();
             if !self.control.limits.stop_grace.is_zero() {
@@ -96,8 +94,8 @@ impl<'a> Desk<'a> {
     }
 
     #[inline]
-    fn context(&self, index: usize, number: u32, due: u64) -> AgentContext {
-        self.attempt.begin(index, number, due.min(self.control.deadline_nanos()));
+    fn context(&self, index: usize, number: u32, due: Moment) -> AgentContext {
+        self.attempt.begin(index, number, due.min(self.control.deadline_moment()));
         AgentContext::new(Arc::clone(&self.attempt))
     }
 

@@ -72,7 +72,7 @@ impl<W: Work> Run<W> {
             if let Some(cut) = place.seat.occupant() {
                 if place.seat.claim(cut.ticket) {
                     let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
-                    let elapsed = self.control().info.start.elapsed().saturating_sub(cut.branch_started);
+                    let elapsed = self.control().since(cut.branch_started);
                     let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
                     found(cut.index, Err(failure));
                 }
@@ -84,7 +84,7 @@ impl<W: Work> Run<W> {
             self.try_queue().map_or_else(|| (Vec::new(), Contained::empty()), |mut queue| queue.take());
         let rest = Rest { stop, items, index: self.pulled() };
         for branch in waiting {
-            let elapsed = branch.started.map(|started| started.elapsed()).unwrap_or_default();
+            let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();
             let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
             found(branch.index, Err(failure));
             discard(branch.job);

@@ -8,7 +8,7 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::message::Wake;
-use super::seat::{Duty, NEVER, Seat};
+use super::seat::{Duty, Moment, NEVER, Seat};
 use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
@@ -22,6 +22,7 @@ pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
     deadline: Option<Instant>,
+    deadline_moment: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
     /// Rung and not yet heard: one message is enough.
     rung: AtomicBool,
@@ -66,9 +67,11 @@ impl Stop {
 
 impl Control {
     pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
+        // A deadline beyond what the clock can tell is none.
+        let deadline = limits.deadline.and_then(|limit| info.start.checked_add(limit));
         Self {
-            // A deadline beyond what the clock can tell is none.
-            deadline: limits.deadline.and_then(|limit| info.start.checked_add(limit)),
+            deadline,
+            deadline_moment: deadline.map_or(NEVER, |deadline| nanos(deadline - info.start)),
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
@@ -125,21 +128,26 @@ impl Control {
         self.deadline
     }
 
-    /// The same as [`nanos`](Control::nanos).
+    /// The deadline as a moment of the run.
     #[inline]
-    pub(super) fn deadline_nanos(&self) -> u64 {
-        self.deadline.map_or(NEVER, |deadline| self.nanos(deadline))
+    pub(super) fn deadline_moment(&self) -> Moment {
+        self.deadline_moment
     }
 
-    /// A moment in nanoseconds since the start of the run, as seats note it.
+    /// Reads the clock.
     #[inline]
-    pub(super) fn nanos(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.info.start).as_nanos()).unwrap_or(NEVER)
+    pub(super) fn now(&self) -> Moment {
+        nanos(self.info.start.elapsed())
     }
 
-    /// A moment that a seat has noted.
-    pub(super) fn moment(&self, nanos: u64) -> Option<Instant> {
-        if nanos == NEVER { None } else { self.info.start.checked_add(Duration::from_nanos(nanos)) }
+    /// How long a moment is past.
+    pub(super) fn since(&self, moment: Moment) -> Duration {
+        Duration::from_nanos(self.now().saturating_sub(moment))
+    }
+
+    /// A moment on tokio's clock; `None` if it never comes.
+    pub(super) fn instant(&self, moment: Moment) -> Option<Instant> {
+        if moment == NEVER { None } else { self.info.start.checked_add(Duration::from_nanos(moment)) }
     }
 
     pub(super) fn suspended(&self) -> usize {
@@ -236,6 +244,12 @@ impl Control {
         }
         Suspended(self)
     }
+}
+
+/// A limit in nanoseconds; one that is longer than 584 years never ends.
+#[inline]
+pub(super) fn nanos(limit: Duration) -> Moment {
+    Moment::try_from(limit.as_nanos()).unwrap_or(NEVER)
 }
 
 pub(super) struct Suspended<'a>(&'a Control);

@@ -78,7 +78,7 @@ impl<W: Work> Crew for Run<W> {
 
     fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
         let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return false };
-        let elapsed = self.control.info.start.elapsed().saturating_sub(occupant.branch_started);
+        let elapsed = self.control.since(occupant.branch_started);
         let failure = self.failure(occupant.index, occupant.attempts, elapsed, cause);
         self.record(&place, occupant.ticket, occupant.index, Err(failure))
     }

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use tokio::time::Instant;
 
 use super::contain::{Contained, contain, discard};
+use super::seat::Moment;
 
 /// The branches of a run, before they are pulled.
 pub(crate) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
@@ -16,7 +17,7 @@ pub(super) struct Branch<J> {
     /// The number of the attempt to come, from 1.
     pub(super) attempt: u32,
     /// When the first attempt started.
-    pub(super) started: Option<Instant>,
+    pub(super) started: Option<Moment>,
     pub(super) job: J,
 }
 

@@ -235,7 +235,7 @@ impl State {
                     continue;
                 };
                 let control = self.crew.control();
-                let Some(overdue) = control.moment(occupant.due).and_then(|due| due.checked_add(grace))
+                let Some(overdue) = control.instant(occupant.due).and_then(|due| due.checked_add(grace))
                 else {
                     continue;
                 };

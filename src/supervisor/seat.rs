@@ -19,7 +19,7 @@ pub(super) struct Seat {
     tickets: AtomicU64,
     index: AtomicUsize,
     attempts: AtomicU32,
-    /// All times are nanoseconds since the start of the run.
+    /// The other times are [`Moment`]s.
     branch_started: AtomicU64,
     started: AtomicU64,
     due: AtomicU64,
@@ -34,8 +34,11 @@ pub(super) struct Seat {
 
 const IDLE: u64 = 0;
 
+/// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
+pub(super) type Moment = u64;
+
 /// The moment that never comes.
-pub(super) const NEVER: u64 = u64::MAX;
+pub(super) const NEVER: Moment = Moment::MAX;
 
 /// What the child of a seat is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +58,9 @@ pub(super) struct Occupant {
     pub(super) index: usize,
     /// How many attempts were started, this one included once its clock runs.
     pub(super) attempts: u32,
-    pub(super) branch_started: Duration,
+    pub(super) branch_started: Moment,
     pub(super) limit: Duration,
-    pub(super) due: u64,
+    pub(super) due: Moment,
     pub(super) polling: bool,
 }
 
@@ -66,7 +69,7 @@ pub(super) struct Entry {
     pub(super) index: usize,
     /// How many attempts were started before.
     pub(super) attempts: u32,
-    pub(super) branch_started: u64,
+    pub(super) branch_started: Moment,
 }
 
 impl Seat {
@@ -114,7 +117,7 @@ impl Seat {
 
     /// The attempt with this number starts, and its clock.
     #[inline]
-    pub(super) fn start(&self, attempt: u32, started: u64, due: u64) {
+    pub(super) fn start(&self, attempt: u32, started: Moment, due: Moment) {
         self.attempts.store(attempt, Ordering::Relaxed);
         self.started.store(started, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
@@ -156,7 +159,7 @@ impl Seat {
             ticket,
             index: self.index.load(Ordering::Relaxed),
             attempts: self.attempts.load(Ordering::Relaxed),
-            branch_started: Duration::from_nanos(self.branch_started.load(Ordering::Relaxed)),
+            branch_started: self.branch_started.load(Ordering::Relaxed),
             limit: Duration::from_nanos(due.saturating_sub(started)),
             due,
             polling: self.polling.load(Ordering::Relaxed),

@@ -9,7 +9,7 @@ use super::attempt::{Desk, Ended};
 use super::contain::{Contained, contain, discard};
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
-use super::seat::Entry;
+use super::seat::{Entry, Moment};
 use super::work::Work;
 use crate::outcome::{AgentError, Cause, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
@@ -21,7 +21,7 @@ pub(super) struct Shift<'a, W: Work> {
     place: &'a Place<W::Output>,
     desk: Desk<'a>,
     /// The last reading of the clock, when the last attempt started.
-    now: Instant,
+    now: Moment,
     stretch: Stretch,
 }
 
@@ -42,7 +42,7 @@ struct Turn {
     index: usize,
     attempt: u32,
     /// When the first attempt started.
-    started: Instant,
+    started: Moment,
 }
 
 /// What an attempt has to work with, besides its input.
@@ -64,7 +64,7 @@ enum Concluded {
 
 impl<'a, W: Work> Shift<'a, W> {
     pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
-        let now = Instant::now();
+        let now = run.control().now();
         let desk = Desk::new(run.control(), &place.seat);
         Self { run, work, place, desk, now, stretch: Stretch::starting(now) }
     }
@@ -110,11 +110,11 @@ impl<'a, W: Work> Shift<'a, W> {
             }
         };
         // The one reading of the clock: pulling and copying are not the attempt's fault.
-        self.now = Instant::now();
+        self.now = self.run.control().now();
         if self.stretch.is_over(self.now) {
             self.place.seat.set_polling(false);
             yield_now().await;
-            self.now = Instant::now();
+            self.now = self.run.control().now();
             self.stretch = Stretch::starting(self.now);
         }
         turn.started = branch.started.unwrap_or(self.now);
@@ -128,9 +128,9 @@ impl<'a, W: Work> Shift<'a, W> {
         self.conclude(turn, ended, kit)
     }
 
-    fn begin(&self, index: usize, attempt: u32, started: Instant) -> Turn {
-        let branch_started = self.run.control().nanos(started);
-        let ticket = self.place.seat.begin(&Entry { index, attempts: attempt - 1, branch_started });
+    fn begin(&self, index: usize, attempt: u32, started: Moment) -> Turn {
+        let entry = Entry { index, attempts: attempt - 1, branch_started: started };
+        let ticket = self.place.seat.begin(&entry);
         Turn { ticket, index, attempt, started }
     }
 
@@ -207,7 +207,7 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     fn fail(&self, turn: Turn, attempts: u32, cause: Cause) -> bool {
-        let elapsed = if attempts == 0 { Duration::ZERO } else { turn.started.elapsed() };
+        let elapsed = if attempts == 0 { Duration::ZERO } else { self.run.control().since(turn.started) };
         self.record(turn, Err(self.run.failure(turn.index, attempts, elapsed, cause)))
     }
 
@@ -240,14 +240,15 @@ fn floor(error: &AgentError) -> Option<Duration> {
 /// How long a child may go on without letting its siblings and its supervisor have the thread.
 struct Stretch {
     attempts: u32,
-    started: Instant,
+    started: Moment,
 }
 
 impl Stretch {
     const MOST_ATTEMPTS: u32 = 32;
-    const LONGEST: Duration = Duration::from_micros(100);
+    /// 100 µs.
+    const LONGEST: Moment = 100_000;
 
-    fn starting(now: Instant) -> Self {
+    fn starting(now: Moment) -> Self {
         Self { attempts: 0, started: now }
     }
 
@@ -257,8 +258,8 @@ impl Stretch {
     }
 
     /// Whether the next attempt, which would start now, shall wait for the others.
-    fn is_over(&mut self, now: Instant) -> bool {
+    fn is_over(&mut self, now: Moment) -> bool {
         self.attempts += 1;
-        self.attempts > Self::MOST_ATTEMPTS || now - self.started >= Self::LONGEST
+        self.attempts > Self::MOST_ATTEMPTS || now.saturating_sub(self.started) >= Self::LONGEST
     }
 }
