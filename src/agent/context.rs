@@ -30,7 +30,7 @@ pub(crate) struct Attempt {
     number: AtomicU32,
     /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
     deadline: AtomicU64,
-    pub(crate) cancelled: CancellationToken,
+    cancelled: CancellationToken,
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
     bodies: Arc<Bodies>,
@@ -46,16 +46,10 @@ impl Attempt {
 
     /// Makes it the attempt with this number of the branch at this index.
     #[inline]
-    pub(crate) fn begin(&self, index: usize, number: u32, deadline: u64) {
+    fn begin(&self, index: usize, number: u32, deadline: u64) {
         self.index.store(index, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
-    }
-
-    /// Whether the attempt's token is known outside.
-    #[inline]
-    pub(crate) fn is_lent(&self) -> bool {
-        self.lent.load(Ordering::Relaxed)
     }
 
     fn index(&self) -> usize {
@@ -80,8 +74,25 @@ pub(crate) struct RunInfo {
 }
 
 impl AgentContext {
-    pub(crate) fn new(attempt: Arc<Attempt>) -> Self {
-        Self { attempt }
+    pub(crate) fn new(attempt: Attempt) -> Self {
+        Self { attempt: Arc::new(attempt) }
+    }
+
+    /// Makes it the context of another attempt. The one it was is over, and nobody else knows it.
+    #[inline]
+    pub(crate) fn begin(&self, index: usize, number: u32, deadline: u64) {
+        self.attempt.begin(index, number, deadline);
+    }
+
+    /// Whether nobody else has it, or its token: with one reference left nobody can make another one.
+    #[inline]
+    pub(crate) fn is_sole(&self) -> bool {
+        Arc::strong_count(&self.attempt) == 1 && !self.attempt.lent.load(Ordering::Relaxed)
+    }
+
+    /// Ends the attempt for those who hold its context.
+    pub(crate) fn cancel(&self) {
+        self.attempt.cancelled.cancel();
     }
 
     /// The run that the attempt belongs to.

@@ -6,6 +6,7 @@
 //!
 //! Nothing here runs anything: that is the supervisor's business.
 
+pub(crate) mod ambient;
 mod blocking;
 mod body;
 mod context;

@@ -9,10 +9,13 @@ use crate::agent::{AgentContext, AgentRef, IntoAgent};
 /// The verbs for work nested in the attempt.
 ///
 /// They do what the free functions do, under a supervisor and a cap of their own, so that nesting cannot run out of
-/// slots. What they add is that cancellation cascades: when the attempt is [cancelled](AgentContext::cancelled), the
-/// nested run pulls nothing more and its attempts are cancelled too, and all of them have the
-/// [`stop_grace`](FanOut::stop_grace) of their own fan-out to clean up. Dropping the attempt stops the nested run
-/// whichever way it was started.
+/// slots. When the attempt is [cancelled](AgentContext::cancelled), the nested run pulls nothing more and its attempts are
+/// cancelled too, and all of them have the [`stop_grace`](FanOut::stop_grace) of their own fan-out to clean up. The attempt
+/// is not over before the nested run is: it keeps its slot, and is reported as not stopped if that takes longer than
+/// stopping may.
+///
+/// A free function that is awaited in an agent's own code nests its run in the same way. These verbs also do so where
+/// that cannot be seen: in a task that the agent has spawned, or on a blocking thread.
 ///
 /// A nested [`Failure`](crate::Failure) that the agent returns with `?` is final for the attempt: it has used its
 /// attempts up, and layers do not multiply them.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::branches::{Branches, Output, Prepared, Repeatable};
-use crate::agent::AgentContext;
+use crate::agent::{AgentContext, ambient};
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
 use crate::supervisor::{Collected, Goal, Order, execute};
@@ -31,7 +31,7 @@ pub struct FanOut<B> {
     branches: B,
     timeout: Option<Duration>,
     limits: Limits,
-    /// The attempt within which the fan-out runs.
+    /// The attempt in which the fan-out is nested, if it is not the one whose code runs it.
     parent: Option<AgentContext>,
 }
 
@@ -166,7 +166,8 @@ impl<B: Branches> FanOut<B> {
 
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
-        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent: self.parent })
+        let parent = self.parent.or_else(ambient::current);
+        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent })
     }
 }
 

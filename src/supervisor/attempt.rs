@@ -13,6 +13,7 @@ use super::control::{Control, YIELD_GRACE, nanos};
 use super::queue::Branch;
 use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
+use crate::agent::ambient::within;
 use crate::agent::{AgentContext, Attempt};
 use crate::outcome::AgentError;
 
@@ -28,13 +29,13 @@ pub(super) enum Ended<O> {
 pub(super) struct Desk<'a> {
     control: &'a Control,
     pub(super) seat: &'a Arc<Seat>,
-    /// The last attempt's allocation, for the next one.
-    attempt: Arc<Attempt>,
+    /// The last attempt's context, for the next one.
+    spare: Option<AgentContext>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
-        Self { control, seat, attempt: Arc::new(fresh_attempt(control, seat)) }
+        Self { control, seat, spare: None }
     }
 
     /// Makes one attempt, which starts `now`.
@@ -46,24 +47,28 @@ impl<'a> Desk<'a> {
         now: Moment,
     ) -> Ended<W::Output> {
         let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
-        let cx = self.context(branch.index, branch.attempt, due);
+        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context());
+        attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline_moment()));
         self.seat.start(branch.attempt, now, due);
-        let ended = match contain(|| work.start(branch.job, cx)) {
-            Ok(future) => self.run(Running::new(future, self.seat), due).await,
+        let cx = attempt.clone();
+        let mut running = Running { future: Contained::empty(), attempt: Some(attempt), seat: self.seat };
+        let ended = match running.start(|| work.start(branch.job, cx)) {
+            Ok(()) => self.run(&mut running, due).await,
             Err(panic) => Some(Ended::Panicked(panic)),
         };
         let Some(ended) = ended else {
-            self.clear(false);
+            drop(running);
             // Boxed, like all that is rare here: the future of an attempt that just runs is to be small.
             let stopped = Box::pin(self.bodies_return()).await;
             return Ended::TimedOut { limit: limit.unwrap_or_default(), stopped };
         };
-        self.clear(true);
+        // Nobody else has the context: it may serve again.
+        self.spare = running.attempt.take_if(|attempt| attempt.is_sole());
         ended
     }
 
-    /// Polls the agent's future to its end, or until its time is up (`None`). It is dropped in either case.
-    async fn run<O>(&self, mut running: Running<'_, O>, due: Moment) -> Option<Ended<O>> {
+    /// Polls the agent's future to its end, or until its time is up (`None`).
+    async fn run<O>(&self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
         // Most attempts in a tight loop end at their first poll: those need no timer.
         if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
             return Some(ended);
@@ -71,12 +76,13 @@ impl<'a> Desk<'a> {
         let _suspended = self.control.suspend();
         let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
         if ended.is_none() {
-            self.attempt.cancelled.cancel();
+            running.cancel();
             if !self.control.limits.stop_grace.is_zero() {
                 let end = Instant::now().checked_add(self.control.limits.stop_grace);
                 // What it returns now is too late, but it may clean up.
                 discard(Box::pin(running.resume(end.map(sleep_until))).await);
             }
+            running.end();
         }
         ended
     }
@@ -93,49 +99,31 @@ impl<'a> Desk<'a> {
         timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
     }
 
-    #[inline]
-    fn context(&self, index: usize, number: u32, due: Moment) -> AgentContext {
-        self.attempt.begin(index, number, due.min(self.control.deadline_moment()));
-        AgentContext::new(Arc::clone(&self.attempt))
+    fn fresh_context(&self) -> AgentContext {
+        let cancelled = self.control.info.cancelled.child_token();
+        let run = Arc::clone(&self.control.info);
+        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies)))
     }
-
-    /// Ends the attempt for those who still hold its context.
-    #[inline]
-    fn clear(&mut self, reusable: bool) {
-        // With one reference left nobody can make another one.
-        if !reusable || self.attempt.is_lent() || Arc::strong_count(&self.attempt) > 1 {
-            self.attempt.cancelled.cancel();
-            self.attempt = Arc::new(fresh_attempt(self.control, self.seat));
-        }
-    }
-}
-
-impl Drop for Desk<'_> {
-    fn drop(&mut self) {
-        self.attempt.cancelled.cancel();
-    }
-}
-
-fn fresh_attempt(control: &Control, seat: &Seat) -> Attempt {
-    let cancelled = control.info.cancelled.child_token();
-    Attempt::new(Arc::clone(&control.info), cancelled, Arc::clone(&seat.bodies))
 }
 
 /// The agent's future. Every touch of it is contained, its drop included.
 struct Running<'a, O> {
     future: Contained<BoxFuture<'a, Result<O, AgentError>>>,
+    /// The attempt as the agent's code finds it on its thread.
+    attempt: Option<AgentContext>,
     seat: &'a Seat,
 }
 
 impl<'a, O> Running<'a, O> {
-    fn new(future: BoxFuture<'a, Result<O, AgentError>>, seat: &'a Seat) -> Self {
-        Self { future: Contained::new(future), seat }
+    fn start(&mut self, make: impl FnOnce() -> BoxFuture<'a, Result<O, AgentError>>) -> Result<(), String> {
+        self.future = Contained::new(within(&mut self.attempt, || contain(make))?);
+        Ok(())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended<O>> {
         let Some(future) = self.future.get_mut() else { return Poll::Pending };
         self.seat.set_polling(true);
-        let ended = match contain(|| future.as_mut().poll(cx)) {
+        let ended = match within(&mut self.attempt, || contain(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => {
                 self.seat.set_polling(false);
                 return Poll::Pending;
@@ -168,6 +156,12 @@ impl<'a, O> Running<'a, O> {
         .await
     }
 
+    fn cancel(&self) {
+        if let Some(attempt) = &self.attempt {
+            attempt.cancel();
+        }
+    }
+
     /// Drops the future. Its `Drop` is code of the user's as well, and may take its time.
     fn end(&mut self) {
         if self.future.get().is_some() {
@@ -180,5 +174,7 @@ impl<'a, O> Running<'a, O> {
 impl<O> Drop for Running<'_, O> {
     fn drop(&mut self) {
         self.end();
+        // For those who still hold the context.
+        self.cancel();
     }
 }

@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use sortie::{Agent, AgentContext, AgentError, AgentRef, agent_fn, foreach};
 use tokio::time::{Instant, sleep};
@@ -135,9 +136,11 @@ async fn nested_bodies_that_take_their_grace_are_reported_and_hold_their_slot() 
             Ok(())
         }
     }));
-    let outer = AgentRef::new(agent_fn(move |_: u32, cx: AgentContext| {
+    // Whichever way the nested run is started.
+    let outer = AgentRef::new(agent_fn(move |n: u32, cx: AgentContext| {
         let leaf = leaf.clone();
-        async move { Ok(cx.foreach(0..4, &leaf).stop_grace(10 * SECOND).all().await?) }
+        let fan_out = if n == 0 { cx.foreach(0..4, &leaf) } else { foreach(0..4, &leaf) };
+        async move { Ok(fan_out.stop_grace(10 * SECOND).all().await?) }
     }));
     leaves_no_task(async {
         let outcomes = foreach([0], &outer).deadline(SECOND).settled().await;
@@ -177,6 +180,37 @@ async fn an_outer_timeout_over_prompt_nested_work_is_retried() {
     let failure = sortie::ask(&outer, ()).timeout(SECOND).restart(restart).await.unwrap_err();
     assert_eq!((failure.attempts(), failure.stopped()), (3, true), "{failure:?}");
     assert_eq!((leaves.begun(), leaves.running(), leaves.peak()), (12, 0, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn free_functions_nest_in_the_code_that_awaits_them_and_nowhere_else() {
+    let leaf = AgentRef::new(agent_fn(|(): (), cx: AgentContext| async move {
+        sleep(100 * MS).await;
+        Ok(cx.is_cancelled())
+    }));
+    // Two attempts on one thread, one of which is cancelled while the other one starts its nested run.
+    let outer = agent_fn(move |n: u64, cx: AgentContext| {
+        let leaf = leaf.clone();
+        async move {
+            sleep(Duration::from_millis(50 * n)).await;
+            let outcomes = foreach([(); 2], &leaf).stop_grace(SECOND).settled().await;
+            let cancelled = outcomes.iter().filter(|outcome| *outcome.as_ref().unwrap_or(&true)).count();
+            Ok((cancelled, cx.is_cancelled()))
+        }
+    });
+    let fan_out = foreach(0..4, outer).deadline(175 * MS).stop_grace(SECOND);
+    let counts: Vec<_> = fan_out.settled().await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(counts, [(0, false), (0, false), (2, true), (2, true)]);
+    // A spawned task is not the agent's code.
+    let spawning = agent_fn(|(): (), _| async {
+        let inner = agent_fn(|(): (), cx: AgentContext| async move {
+            sleep(SECOND).await;
+            Ok(cx.is_cancelled())
+        });
+        Ok(tokio::spawn(foreach([()], inner).all()))
+    });
+    let task = foreach([()], spawning).all().await.unwrap().remove(0);
+    assert_eq!(task.await.unwrap().unwrap(), [false]);
 }
 
 #[tokio::test(start_paused = true)]
