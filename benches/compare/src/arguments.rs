@@ -3,12 +3,15 @@
 use std::{ffi::OsString, fmt::Write};
 
 use crate::json::JsonFile;
-use crate::suites::{Effort, SUITES, Suite};
+use crate::probe;
+use crate::suites::{Effort, Probe, SUITES, Suite};
 
 /// What the caller wants.
 pub enum Request {
     Help,
     Run(Arguments),
+    /// This process was started by another of the program, for a single measurement.
+    Probe(Probe, Vec<String>),
 }
 
 /// A run as the caller described it; there is at least one suite.
@@ -27,6 +30,11 @@ pub fn parse() -> Result<Request, String> {
     let mut given = pico_args::Arguments::from_env();
     if given.contains(["-h", "--help"]) {
         return Ok(Request::Help);
+    }
+    if let Some(suite) = given.opt_value_from_str::<_, String>(probe::OPTION).map_err(|e| e.to_string())? {
+        let probe = SUITES.iter().find(|known| known.name == suite).and_then(|known| known.probe);
+        let words = given.finish().into_iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        return Ok(Request::Probe(probe.ok_or_else(|| format!("`{suite}` has no probe"))?, words));
     }
     let effort = if given.contains("--quick") { Effort::Quick } else { Effort::Full };
     let json: Option<OsString> = given

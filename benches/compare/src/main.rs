@@ -15,6 +15,7 @@ mod arguments;
 mod environment;
 mod figures;
 mod json;
+mod probe;
 mod rounds;
 mod suites;
 mod table;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::Run(arguments)) => run(arguments),
+        Ok(Request::Probe(probe, words)) => {
+            println!("{}", probe(&words));
+            ExitCode::SUCCESS
+        }
         Err(message) => {
             eprintln!("error: {message}; `--help` tells more");
             ExitCode::from(CALLED_WRONGLY)

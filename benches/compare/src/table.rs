@@ -66,5 +66,5 @@ fn cells(row: &Row, comparison: Comparison) -> String {
 
 /// Numbers to the right, words to the left.
 fn aligned([n, threads, subject, value, min, max, unit, ratio, baseline]: [&str; 9]) -> String {
-    format!("{n:>8} {threads:>7}  {subject:<22}{value:>9}{min:>9}{max:>9}  {unit:<13}{ratio:>10}  {baseline}")
+    format!("{n:>8} {threads:>7}  {subject:<22}{value:>9}{min:>9}{max:>9}  {unit:<30}{ratio:>10}  {baseline}")
 }

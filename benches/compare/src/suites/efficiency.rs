@@ -23,6 +23,7 @@ pub const SUITE: Suite = Suite {
     durability: "none, nothing is written",
     comparison: Comparison::Efficiency,
     run,
+    probe: None,
 };
 
 const THREADS: usize = 2;

@@ -1,13 +1,16 @@
 //! The suites: what is measured, and against whom.
 //!
 //! Each suite is a module with one public item, its [`Suite`]; a new one is added to [`SUITES`] and nowhere
-//! else.
+//! else. What several of them use is in [`contest`].
 
+mod contest;
 mod efficiency;
 mod fan_out;
+mod nested;
+mod stream;
 mod suite;
 
-pub use suite::{Comparison, Effort, Suite};
+pub use suite::{Comparison, Effort, Probe, Suite};
 
 /// Every suite, in the order in which `all` runs them.
-pub const SUITES: &[Suite] = &[fan_out::SUITE, efficiency::SUITE];
+pub const SUITES: &[Suite] = &[fan_out::SUITE, efficiency::SUITE, nested::SUITE, stream::SUITE];

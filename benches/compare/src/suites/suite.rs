@@ -15,7 +15,14 @@ pub struct Suite {
     ///
     /// Panics if a subject's results are wrong: figures for wrong results must not exist.
     pub run: fn(Effort) -> Findings,
+    /// What it measures in processes of their own, if anything.
+    pub probe: Option<Probe>,
 }
+
+/// One measurement that needs a fresh process, described by words that only its suite has to understand.
+///
+/// What an earlier subject's allocations leave in a process would hide the next one's.
+pub type Probe = fn(&[String]) -> f64;
 
 /// How a value is shown beside its baseline.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@
 
 use futures::stream::{self, StreamExt};
 
-use super::attempt::{CAP, Outcome, attempt};
+use crate::suites::contest::attempt::{CAP, Outcome, attempt};
 
 pub async fn fan_out(n: usize) -> Vec<Outcome> {
     stream::iter(0..n).map(attempt).buffered(CAP).collect().await

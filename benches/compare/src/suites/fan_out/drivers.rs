@@ -11,8 +11,8 @@ use std::sync::{
 
 use tokio::task::JoinSet;
 
-use super::attempt::Outcome;
-use super::slots::Slots;
+use crate::suites::contest::attempt::Outcome;
+use crate::suites::contest::slots::Slots;
 
 /// An actor of a pool.
 pub trait Resident: Clone + Send + Sync + 'static {

@@ -7,8 +7,8 @@
 
 use tokio::task::JoinSet;
 
-use super::attempt::{CAP, Outcome, attempt};
-use super::slots::Slots;
+use crate::suites::contest::attempt::{CAP, Outcome, attempt};
+use crate::suites::contest::slots::Slots;
 
 /// Keeps `CAP` tasks under way: whenever one is joined, the next item is spawned.
 pub async fn fan_out(n: usize) -> Vec<Outcome> {

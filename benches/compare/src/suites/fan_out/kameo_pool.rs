@@ -7,8 +7,8 @@ use kameo::error::SendError;
 use kameo::mailbox;
 use kameo::prelude::{Actor, ActorRef, Context, Message, Spawn};
 
-use super::attempt::{CAP, Outcome, attempt};
 use super::drivers::Resident;
+use crate::suites::contest::attempt::{CAP, Outcome, attempt};
 
 /// Starts the actors. They live until the runtime ends.
 pub async fn start() -> Vec<impl Resident> {

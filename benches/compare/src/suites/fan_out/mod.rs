@@ -8,16 +8,13 @@
 //! everything that is made per run or per item counts. The driving future is a task of the runtime, so that
 //! every subject runs on the worker threads alone.
 
-mod attempt;
 mod buffered;
-mod contest;
 mod drivers;
 mod joinset;
 mod kameo_pool;
 mod ractor_per_item;
 mod ractor_pool;
 mod sizes;
-mod slots;
 mod sortie;
 mod subject;
 mod suite;

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt};
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
-use super::attempt::{CAP, Failure, LIMIT, Outcome, agent};
+use crate::suites::contest::attempt::{CAP, Failure, LIMIT, Outcome, agent};
 
 pub async fn fan_out(n: usize) -> Vec<Outcome> {
     let (supervisor, stopped) = Actor::spawn(None, Supervisor, ()).await.expect("an unnamed actor starts");

@@ -6,8 +6,8 @@
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
-use super::attempt::{CAP, Outcome, attempt};
 use super::drivers::Resident;
+use crate::suites::contest::attempt::{CAP, Outcome, attempt};
 
 /// Starts the actors. They live until the runtime ends.
 pub async fn start() -> Vec<impl Resident> {

@@ -2,7 +2,7 @@
 
 use sortie::{Outcome, foreach};
 
-use super::attempt::{CAP, LIMIT, agent};
+use crate::suites::contest::attempt::{CAP, LIMIT, agent};
 
 /// As the first example of the crate has it.
 pub async fn fan_out(n: usize) -> Vec<Outcome<usize>> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::contest::Arena;
 use super::sizes::{Affordable, sizes};
-use super::subject::BASELINE;
+use super::subject::{BASELINE, start_all};
 use crate::figures::{Findings, Row, Setting};
 use crate::rounds::{Samples, of};
+use crate::suites::contest::arena::Arena;
 use crate::suites::{Comparison, Effort, Suite};
 
 pub const SUITE: Suite = Suite {
@@ -15,6 +15,7 @@ pub const SUITE: Suite = Suite {
     durability: "none, nothing is written",
     comparison: Comparison::Ratio,
     run,
+    probe: None,
 };
 
 const THREADS: [usize; 2] = [1, 2];
@@ -26,7 +27,7 @@ const RIVALS: [&str; 2] = ["buffered", "ractor-per-item"];
 const FLAT_FROM: usize = 10_000;
 
 fn run(effort: Effort) -> Findings {
-    let arenas = THREADS.map(Arena::new);
+    let arenas = THREADS.map(|threads| Arena::new(threads, start_all()));
     let mut affordable = Affordable::new(effort);
     let mut findings = Findings::default();
     for &n in sizes(effort) {

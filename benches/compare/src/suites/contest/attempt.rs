@@ -50,6 +50,12 @@ impl Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -66,10 +72,10 @@ pub async fn attempt(item: usize) -> Outcome {
 }
 
 /// Runs an agent's future under the two protections of every peer.
-async fn supervised(run: impl Future<Output = io::Result<usize>>) -> Outcome {
+pub async fn supervised<E: Into<Failure>>(run: impl Future<Output = Result<usize, E>>) -> Outcome {
     match timeout(LIMIT, AssertUnwindSafe(run).catch_unwind()).await {
         Ok(Ok(Ok(output))) => Ok(output),
-        Ok(Ok(Err(error))) => Err(Failure::failed(error)),
+        Ok(Ok(Err(error))) => Err(error.into()),
         Ok(Err(payload)) => Err(Failure::from_panic(payload)),
         Err(_elapsed) => Err(Failure::timed_out()),
     }
@@ -83,13 +89,13 @@ mod tests {
     async fn errors_and_panics_become_failures() {
         let failed = supervised(async { Err(io::Error::other("no")) }).await;
         assert_eq!(failed.expect_err("the agent failed").to_string(), "failed: no");
-        let panicked = supervised(async { panic!("oh") }).await;
+        let panicked = supervised(async { if true { panic!("oh") } else { io::Result::Ok(0) } }).await;
         assert_eq!(panicked.expect_err("the agent panicked").to_string(), "panicked: oh");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_never_ends_times_out() {
-        let late = supervised(std::future::pending()).await;
+        let late = supervised(std::future::pending::<io::Result<usize>>()).await;
         assert_eq!(late.expect_err("the agent hangs").to_string(), "timed out after 30s");
     }
 }
