@@ -244,7 +244,8 @@ fn deadlines_pass_while_the_items_or_their_clones_block() {
     let run = foreach(items, agent).deadline(200 * MS).settled();
     let outcomes = runtime.block_on(async { tokio::spawn(run).await }).unwrap();
     assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
-    assert!(outcomes[0].is_ok());
+    // The first item was pulled. Its attempt may be queued on the very thread that the iterator blocks.
+    assert!(!outcomes.is_empty() && outcomes.len() < 3, "{outcomes:?}");
     // A clone.
     let start = Instant::now();
     let agent = sortie::agent_fn(|slow: Slow, _| async move { Ok(slow.0) });
