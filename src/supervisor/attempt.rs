@@ -48,7 +48,7 @@ impl<'a> Desk<'a> {
     ) -> Ended<W::Output> {
         let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
         let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context());
-        attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline_moment()));
+        attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline()));
         self.seat.start(branch.attempt, now, due);
         let cx = attempt.clone();
         let mut running = Running { future: Contained::empty(), attempt: Some(attempt), seat: self.seat };

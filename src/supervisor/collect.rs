@@ -59,8 +59,8 @@ impl<W: Work> Run<W> {
         Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners }
     }
 
-    /// Ends the run for good. Hands over the outcomes that nobody has taken yet, with those of branches that were cut short or
-    /// waited for another attempt. What remains are the branches that it has never come to.
+    /// Ends the run for good. Hands over the outcomes that nobody has taken yet, with those of branches that were cut
+    /// short or waited for another attempt. What remains are the branches that it has never come to.
     pub(super) fn leave(&self, mut found: impl FnMut(usize, Outcome<W::Output>)) -> Rest<W> {
         // A run that is complete has no order to stop; one that is neither has lost its supervisor. From here on nothing
         // is pulled, and contexts that have outlived their attempts show it.

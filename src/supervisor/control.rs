@@ -21,8 +21,7 @@ pub(super) const YIELD_GRACE: Duration = Duration::from_millis(50);
 pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
-    deadline: Option<Instant>,
-    deadline_moment: Moment,
+    deadline: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
     /// Rung and not yet heard: one message is enough.
     rung: AtomicBool,
@@ -70,8 +69,7 @@ impl Control {
         // A deadline beyond what the clock can tell is none.
         let deadline = limits.deadline.and_then(|limit| info.start.checked_add(limit));
         Self {
-            deadline,
-            deadline_moment: deadline.map_or(NEVER, |deadline| nanos(deadline - info.start)),
+            deadline: deadline.map_or(NEVER, |deadline| nanos(deadline - info.start)),
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
@@ -124,14 +122,8 @@ impl Control {
 
     /// When the deadline is.
     #[inline]
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Moment {
         self.deadline
-    }
-
-    /// The deadline as a moment of the run.
-    #[inline]
-    pub(super) fn deadline_moment(&self) -> Moment {
-        self.deadline_moment
     }
 
     /// Reads the clock.
@@ -198,7 +190,7 @@ impl Control {
         }
     }
 
-    /// At least how many children wait for more work.
+    /// How many children wait for more work, or are about to.
     pub(super) fn parked(&self) -> usize {
         self.parked.load(Ordering::Acquire)
     }

@@ -220,7 +220,8 @@ impl<W: Work> Run<W> {
             None => false,
             Some(Ok(())) => lock(&self.progress).succeeded(index),
             Some(Err(failure)) => {
-                let most = lock(&self.queue).most();
+                // While the iterator is being executed nobody knows; a later failure, or the end, decides then.
+                let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
                 lock(&self.progress).failed(failure, most)
             }
         };

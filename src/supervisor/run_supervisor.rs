@@ -27,7 +27,7 @@ const LONGEST_END: Duration = Duration::from_secs(1);
 /// When to look again at what changes without a sign.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// A moment for a watch that nothing asks for.
+/// A moment for what nothing asks for: a watch or a kill beyond what the clock can tell.
 const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long bodies that did not stop may hold every slot before the branches without one are given up.
@@ -120,7 +120,8 @@ impl State {
         let control = crew.control();
         control.answer();
         let now = Instant::now();
-        if let (Some(limit), Some(deadline)) = (control.limits.deadline, control.deadline()) {
+        if let (Some(limit), Some(deadline)) = (control.limits.deadline, control.instant(control.deadline()))
+        {
             if deadline <= now {
                 control.stop(Stop::Deadline(limit));
             } else {
@@ -142,7 +143,7 @@ impl State {
             }
         }
         if self.closing.is_none() && !control.is_open() {
-            let kill_at = now.checked_add(control.limits.stop_grace).unwrap_or(now);
+            let kill_at = now.checked_add(control.limits.stop_grace).unwrap_or(now + FAR_AWAY);
             self.closing = Some(Closing { kill_at, killed: false, leave_at: kill_at });
         }
         self.close(now, myself);

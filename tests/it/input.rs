@@ -53,6 +53,14 @@ async fn absurd_limits_are_no_limits() {
     });
     let values = foreach(0..10, slow).timeout(Duration::MAX).deadline(Duration::MAX).all().await.unwrap();
     assert_eq!(values[3], (3, None), "a limit beyond the clock's range is none");
+    // A grace without an end is one too: whoever cleans up is not killed.
+    let tidy = agent_fn(|n: u32, cx: sortie::AgentContext| async move {
+        cx.cancelled().await;
+        tokio::time::sleep(SECOND).await;
+        Ok(n)
+    });
+    let outcomes = foreach(0..3, tidy).deadline(SECOND).stop_grace(Duration::MAX).settled().await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
     // One nanosecond is a limit like any other.
     let hang = agent_fn(|_: u32, _| std::future::pending::<Result<(), AgentError>>());
     let outcomes = foreach(0..3, hang).timeout(Duration::from_nanos(1)).settled().await;
