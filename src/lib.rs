@@ -13,16 +13,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod actor;
 mod agent;
 mod fan_out;
 mod outcome;
 mod policy;
 mod supervisor;
+mod system;
 
-pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, RunId, agent_fn, blocking};
+pub use agent::{
+    Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, RunId, agent_fn, blocking,
+};
 pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
     branches, foreach,
 };
 pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
-pub use policy::{Backoff, Decision, Restart, Trigger};
+pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
+pub use supervisor::tree::{Phase, Shutdown, SystemError};
+pub use system::{
+    Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,
+};

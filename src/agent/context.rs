@@ -1,8 +1,9 @@
 //! The attempt as its agent sees it.
 
+use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -71,7 +72,17 @@ pub(crate) struct RunInfo {
     pub(crate) roster: Roster,
     /// Cancelled when the run stops; every attempt's token is a child of it.
     pub(crate) cancelled: CancellationToken,
+    /// The system that answers for the run.
+    pub(crate) home: Option<Home>,
+    /// Its supervisor, once there is one.
+    pub(crate) host: OnceLock<Host>,
 }
+
+/// A system as runs carry it with them to the runs nested in them. The layers that have systems know its type.
+pub(crate) type Home = Arc<dyn Any + Send + Sync>;
+
+/// A run's supervisor as its attempts carry it to actors that are linked to it. The layers that have actors know its type.
+pub(crate) type Host = Arc<dyn Any + Send + Sync>;
 
 impl AgentContext {
     pub(crate) fn new(attempt: Attempt) -> Self {
@@ -158,6 +169,21 @@ impl AgentContext {
     /// The token of a run nested in the attempt: cancelled with the attempt, and by itself.
     pub(crate) fn child_token(&self) -> CancellationToken {
         self.attempt.cancelled.child_token()
+    }
+
+    /// The system that answers for the attempt's run.
+    pub(crate) fn home(&self) -> Option<Home> {
+        self.attempt.run.home.clone()
+    }
+
+    /// The supervisor of the attempt's run.
+    pub(crate) fn host(&self) -> Option<Host> {
+        self.attempt.run.host.get().cloned()
+    }
+
+    /// The child that makes the attempt: no two children that exist at the same time have the same number.
+    pub(crate) fn child(&self) -> usize {
+        Arc::as_ptr(&self.attempt.bodies).addr()
     }
 
     /// Announces code of this attempt that will outlive the attempt's future.

@@ -10,6 +10,7 @@ use super::branches;
 use crate::agent::{AgentContext, AgentRef};
 use crate::outcome::Outcome;
 use crate::policy::{Restart, positive};
+use crate::supervisor::tree::TreeHandle;
 
 /// Asks one agent: a fan-out of one branch. Await it for its outcome.
 ///
@@ -23,7 +24,7 @@ use crate::policy::{Restart, positive};
 /// # Ok(()) }
 /// ```
 pub fn ask<I, O>(agent: &AgentRef<I, O>, input: I) -> Ask<I, O> {
-    Ask { branch: agent.branch(input), deadline: None, parent: None }
+    Ask { branch: agent.branch(input), deadline: None, parent: None, system: None }
 }
 
 /// One call; await it. [`ask`] makes it.
@@ -36,12 +37,19 @@ pub struct Ask<I, O> {
     branch: Branch<I, O>,
     deadline: Option<Duration>,
     parent: Option<AgentContext>,
+    system: Option<TreeHandle>,
 }
 
 impl<I, O> Ask<I, O> {
     /// The same call, nested in an attempt.
     pub(super) fn within(mut self, parent: AgentContext) -> Self {
         self.parent = Some(parent);
+        self
+    }
+
+    /// The same call, in a system.
+    pub(crate) fn in_system(mut self, system: TreeHandle) -> Self {
+        self.system = Some(system);
         self
     }
 
@@ -90,6 +98,9 @@ impl<I: Send + 'static, O: Send + 'static> IntoFuture for Ask<I, O> {
             let mut fan_out = branches([self.branch]);
             if let Some(parent) = self.parent {
                 fan_out = fan_out.within(parent);
+            }
+            if let Some(system) = self.system {
+                fan_out = fan_out.in_system(system);
             }
             if let Some(deadline) = self.deadline {
                 fan_out = fan_out.deadline(deadline);

@@ -7,6 +7,7 @@ use super::branches::{Branches, Output, Prepared, Repeatable};
 use crate::agent::{AgentContext, ambient};
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
+use crate::supervisor::tree::TreeHandle;
 use crate::supervisor::{Collected, Goal, Order, execute};
 
 /// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
@@ -33,13 +34,21 @@ pub struct FanOut<B> {
     limits: Limits,
     /// The attempt in which the fan-out is nested, if it is not the one whose code runs it.
     parent: Option<AgentContext>,
+    /// The system that answers for the run.
+    system: Option<TreeHandle>,
 }
 
 // The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
 // hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
-        Self { branches, timeout: None, limits: Limits::default(), parent: None }
+        Self { branches, timeout: None, limits: Limits::default(), parent: None, system: None }
+    }
+
+    /// The same fan-out, in a system.
+    pub(crate) fn in_system(mut self, system: TreeHandle) -> Self {
+        self.system = Some(system);
+        self
     }
 
     /// The same fan-out, nested in an attempt.
@@ -167,7 +176,8 @@ impl<B: Branches> FanOut<B> {
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
-        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent })
+        let Self { limits, system, .. } = self;
+        (shape, Order { work, branches: jobs, roster, limits, goal, parent, system })
     }
 }
 
@@ -179,6 +189,7 @@ impl<B> FanOut<B> {
             timeout: self.timeout,
             limits: self.limits,
             parent: self.parent,
+            system: self.system,
         })
     }
 }

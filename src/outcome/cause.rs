@@ -43,6 +43,13 @@ pub enum Cause {
         /// Whether the branch's attempt has ended; true if none was running.
         stopped: bool,
     },
+    /// The branch's [system](crate::System) was shut down before the branch was done, or had been when its run was to
+    /// start.
+    #[non_exhaustive]
+    ShutDown {
+        /// Whether the branch's attempt has ended; true if none was running.
+        stopped: bool,
+    },
     /// The branch never got a slot: bodies that exceeded their timeout and did not yield held every slot of the run.
     Stuck,
 }
@@ -53,7 +60,8 @@ impl Cause {
         match *self {
             Self::TimedOut { stopped, .. }
             | Self::DeadlineExceeded { stopped, .. }
-            | Self::Cancelled { stopped } => stopped,
+            | Self::Cancelled { stopped }
+            | Self::ShutDown { stopped } => stopped,
             Self::Failed(_) | Self::Panicked(_) | Self::Stuck => true,
         }
     }
@@ -69,6 +77,7 @@ impl fmt::Display for Cause {
                 write!(f, "exceeded the deadline of {}", format_duration(*limit))?;
             }
             Self::Cancelled { .. } => f.write_str("cancelled")?,
+            Self::ShutDown { .. } => f.write_str("the system was shut down")?,
             Self::Stuck => f.write_str("got no slot: bodies that do not yield hold them all")?,
         }
         if self.stopped() { Ok(()) } else { f.write_str(", and is still running") }

@@ -4,11 +4,14 @@
 //! own, no async. The supervisor reads the clock, rolls the dice and carries the decision out.
 
 mod backoff;
+mod intensity;
 mod jitter;
 mod limits;
 mod restart;
 
 pub use backoff::Backoff;
+pub(crate) use intensity::Deaths;
+pub use intensity::Intensity;
 pub(crate) use jitter::jitter;
 pub(crate) use limits::{Limits, positive};
 pub use restart::{Decision, Restart, Trigger};

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Runs user code. A panic becomes its message.
-pub(super) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     // What the code can have left half done is its own, and is dropped or reported as failed after a panic.
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
 }
@@ -98,7 +98,7 @@ pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks a mutex of the run. No user code panics while one is held, so none is ever poisoned half way.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex of the crate. No user code panics while one is held, so none is ever poisoned half way.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

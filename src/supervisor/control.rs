@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ractor::ActorRef;
+use ractor::{ActorCell, ActorRef};
 use tokio::time::Instant;
 
+use super::host::Host;
 use super::message::Wake;
 use super::seat::{Duty, Moment, NEVER, Seat};
 use crate::agent::RunInfo;
@@ -23,6 +24,7 @@ pub(super) struct Control {
     pub(super) limits: Limits,
     deadline: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
+    host: OnceLock<Arc<Host>>,
     /// Rung and not yet heard: one message is enough.
     rung: AtomicBool,
     stop: OnceLock<Stop>,
@@ -51,6 +53,8 @@ pub(super) enum Stop {
     Stuck,
     /// The caller is gone, or does not wait for anything any more.
     Abandoned,
+    /// The system to which it belongs shuts down.
+    ShutDown,
 }
 
 impl Stop {
@@ -59,6 +63,7 @@ impl Stop {
         match self {
             Self::Deadline(limit) => Cause::DeadlineExceeded { limit, stopped },
             Self::Stuck if !running => Cause::Stuck,
+            Self::ShutDown => Cause::ShutDown { stopped },
             Self::Unwanted | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
         }
     }
@@ -73,6 +78,7 @@ impl Control {
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
+            host: OnceLock::new(),
             rung: AtomicBool::new(false),
             stop: OnceLock::new(),
             may_grow: AtomicBool::new(false),
@@ -86,7 +92,15 @@ impl Control {
 
     /// The supervisor has started, and is woken through this reference from now on.
     pub(super) fn attend(&self, supervisor: ActorRef<Wake>) {
+        let host = Host::new(supervisor.get_cell());
+        let _ = self.info.host.set(host.clone());
+        let _ = self.host.set(host);
         let _ = self.supervisor.set(supervisor);
+    }
+
+    /// The actors of the user's that are linked to the supervisor, besides its children.
+    pub(super) fn guests(&self, is_child: impl Fn(&ActorCell) -> bool) -> Vec<ActorCell> {
+        self.host.get().map(|host| host.guests(is_child)).unwrap_or_default()
     }
 
     /// Wakes the supervisor. Whoever goes on computing after a `true` yields first: a task that was just woken cannot
@@ -103,12 +117,15 @@ impl Control {
         self.rung.swap(false, Ordering::AcqRel);
     }
 
-    /// Orders the run to stop: nothing more is pulled, and the supervisor does the rest.
-    pub(super) fn stop(&self, stop: Stop) {
-        if self.stop.set(stop).is_ok() {
+    /// Orders the run to stop: nothing more is pulled, and the supervisor does the rest. `true` if this is the order that
+    /// counts.
+    pub(super) fn stop(&self, stop: Stop) -> bool {
+        let first = self.stop.set(stop).is_ok();
+        if first {
             self.info.cancelled.cancel();
             self.wake();
         }
+        first
     }
 
     pub(super) fn stopped(&self) -> Option<Stop> {

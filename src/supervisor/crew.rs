@@ -24,6 +24,9 @@ pub(super) trait Crew: Send + Sync + 'static {
     /// One more place for a child.
     fn new_seat(&self) -> Arc<Seat>;
 
+    /// The seats where a child, or a body that it has left behind, still runs.
+    fn running_seats(&self) -> Vec<Arc<Seat>>;
+
     /// Makes attempts in the seat with this number, one after the other.
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
 
@@ -48,6 +51,11 @@ impl<W: Work> Crew for Run<W> {
         let seat = Arc::new(Seat::new(seats.len()));
         seats.push(Arc::new(Place { seat: Arc::clone(&seat), outcomes: Mutex::default() }));
         seat
+    }
+
+    fn running_seats(&self) -> Vec<Arc<Seat>> {
+        let seats = lock(&self.seats);
+        seats.iter().filter(|place| place.seat.is_running()).map(|place| Arc::clone(&place.seat)).collect()
     }
 
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave> {

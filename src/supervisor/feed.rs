@@ -12,6 +12,7 @@ use super::collect::Rest;
 use super::contain::EachContained;
 use super::control::Stop;
 use super::run::Run;
+use super::tree::TreeHandle;
 use super::work::Work;
 use super::{Order, StopOnDrop};
 use crate::agent::AgentContext;
@@ -43,6 +44,8 @@ pub(crate) struct Fed<O> {
 struct Feed<W: Work> {
     run: Arc<Run<W>>,
     _stop_on_drop: StopOnDrop<W>,
+    /// Kept running as long as somebody may ask for more.
+    _system: Option<TreeHandle>,
     parent: Option<AgentContext>,
     /// The supervisor's end. Gone once it is known.
     ended: Option<JoinHandle<()>>,
@@ -53,11 +56,12 @@ struct Feed<W: Work> {
 
 impl<W: Work> Feed<W> {
     async fn start(mut order: Order<W>) -> Self {
-        let parent = order.parent.take();
-        let run = Arc::new(Run::new(order, parent.as_ref()));
-        let stop_on_drop = StopOnDrop(Arc::clone(&run));
-        let ended = super::spawn(&run).await;
-        Self { run, _stop_on_drop: stop_on_drop, parent, ended, taken: EachContained::default(), rest: None }
+        let (lodging, parent, system) = (order.lodging(), order.parent.take(), order.system.take());
+        let run = Arc::new(Run::new(order, parent.as_ref(), lodging.as_ref()));
+        let _stop_on_drop = StopOnDrop(Arc::clone(&run));
+        let ended = super::spawn(&run, lodging).await;
+        let (taken, rest) = (EachContained::default(), None);
+        Self { run, _stop_on_drop, _system: system, parent, ended, taken, rest }
     }
 
     async fn next(&mut self) -> Option<(usize, Outcome<W::Output>)> {

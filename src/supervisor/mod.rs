@@ -16,7 +16,9 @@
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
+//! | [`Host`] | the supervisor as those see it who link actors of the user's to it |
 //! | `Crew` | a run as its actors see it, whatever its types |
+//! | [`tree`] | what is above runs in a system: the root, named supervisors, residents |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
@@ -30,6 +32,7 @@ mod crew;
 mod delivery;
 mod feed;
 mod goal;
+mod host;
 mod message;
 mod queue;
 mod run;
@@ -37,6 +40,7 @@ mod run_supervisor;
 mod seat;
 mod shift;
 mod timer;
+pub(crate) mod tree;
 mod work;
 
 use std::pin::pin;
@@ -50,14 +54,16 @@ use crate::agent::{AgentContext, Roster};
 use crate::policy::Limits;
 
 pub(crate) use collect::Collected;
-pub(crate) use contain::discard;
+pub(crate) use contain::{contain, discard, lock};
 use control::Stop;
 use crew::Crew;
 pub(crate) use feed::{Fed, feed};
 pub(crate) use goal::Goal;
+pub(crate) use host::Host;
 pub(crate) use queue::Branches;
 use run::Run;
-use run_supervisor::RunSupervisor;
+use run_supervisor::{Assignment, RunSupervisor};
+use tree::{Tree, TreeHandle};
 pub use work::{Policy, Work};
 
 /// What is to be run.
@@ -69,6 +75,26 @@ pub(crate) struct Order<W: Work> {
     pub(crate) goal: Goal,
     /// The attempt within which the run is nested.
     pub(crate) parent: Option<AgentContext>,
+    /// The system that answers for the run, and that the caller keeps running meanwhile.
+    pub(crate) system: Option<TreeHandle>,
+}
+
+impl<W: Work> Order<W> {
+    /// The tree in which the run has its place: the system's, or that of the attempt within which it is nested.
+    fn lodging(&self) -> Option<Lodging> {
+        let outer = self.parent.as_ref().and_then(Tree::of);
+        let system = self.system.as_ref().map(|system| Arc::clone(system.tree()));
+        let tree = system.or_else(|| outer.clone())?;
+        let nested = outer.is_some_and(|outer| Arc::ptr_eq(&outer, &tree));
+        Some(Lodging { tree, nested })
+    }
+}
+
+/// The place of a run in a tree.
+struct Lodging {
+    tree: Arc<Tree>,
+    /// Whether it is nested in another run of the same tree.
+    nested: bool,
 }
 
 /// Runs all branches of `order` and collects their outcomes, under a run supervisor of their own.
@@ -77,10 +103,10 @@ pub(crate) struct Order<W: Work> {
 /// killed. The cancellation of the attempt in which the run is nested stops it too, and the future then returns what
 /// there is.
 pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output> {
-    let parent = order.parent.take();
-    let run = Arc::new(Run::new(order, parent.as_ref()));
+    let (lodging, parent, _system) = (order.lodging(), order.parent.take(), order.system.take());
+    let run = Arc::new(Run::new(order, parent.as_ref(), lodging.as_ref()));
     let _stop_on_drop = StopOnDrop(Arc::clone(&run));
-    match (spawn(&run).await, parent) {
+    match (spawn(&run, lodging).await, parent) {
         (Some(ended), None) => drop(ended.await),
         (Some(ended), Some(parent)) => {
             if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
@@ -94,12 +120,26 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
 }
 
 /// Starts the supervisor of a run, and gives its end. It ends in one way or another, and takes its children along; however
-/// it ended, every finished outcome is in the run. Without one (the runtime is shutting down) nothing runs.
-async fn spawn<W: Work>(run: &Arc<Run<W>>) -> Option<JoinHandle<()>> {
+/// it ended, every finished outcome is in the run. Without one (the system or the runtime is shutting down) nothing runs.
+async fn spawn<W: Work>(run: &Arc<Run<W>>, lodging: Option<Lodging>) -> Option<JoinHandle<()>> {
     warn_if_panics_abort();
     let crew: Arc<dyn Crew> = run.clone();
-    let (_, ended) = RunSupervisor::spawn(None, RunSupervisor, crew).await.ok()?;
-    Some(ended)
+    let Some(Lodging { tree, nested }) = lodging else {
+        let assignment = Assignment { crew, admission: None };
+        let (_, ended) = RunSupervisor::spawn(None, RunSupervisor, assignment).await.ok()?;
+        return Some(ended);
+    };
+    // Dropped without a supervisor, an admission ends as it does with one.
+    let admission = tree.admit(&crew, nested);
+    if let (Some(_), Some(root)) = (&admission, tree.root()) {
+        let assignment = Assignment { crew, admission };
+        let spawned = RunSupervisor::spawn_linked(None, RunSupervisor, assignment, root).await;
+        if let Ok((_, ended)) = spawned {
+            return Some(ended);
+        }
+    }
+    run.control().stop(Stop::ShutDown);
+    None
 }
 
 /// Stops the run when the caller is gone. After a run that has ended this has no effect.

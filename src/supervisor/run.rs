@@ -1,13 +1,12 @@
 //! The state of a run.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Order;
 use super::contain::{Contained, discard, lock, try_lock};
 use super::control::{Control, Stop};
 use super::delivery::Delivery;
@@ -15,7 +14,8 @@ use super::goal::{Goal, Progress};
 use super::queue::{Branch, Pulled, Queue};
 use super::seat::Seat;
 use super::work::Work;
-use crate::agent::{AgentContext, Body, RunId, RunInfo};
+use super::{Lodging, Order};
+use crate::agent::{AgentContext, Body, Home, RunId, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts};
 use crate::policy::{Restart, jitter};
 
@@ -56,12 +56,14 @@ impl<O> Drop for Place<O> {
 }
 
 impl<W: Work> Run<W> {
-    pub(super) fn new(order: Order<W>, parent: Option<&AgentContext>) -> Self {
+    pub(super) fn new(order: Order<W>, parent: Option<&AgentContext>, lodging: Option<&Lodging>) -> Self {
         let Order { work, branches, roster, limits, goal, .. } = order;
         let queue = Queue::new(branches, limits.concurrency);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
-        let info = RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled };
+        let home = lodging.map(|lodging| Arc::clone(&lodging.tree) as Home);
+        let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
+        let info = RunInfo { id, start, roster, cancelled, home, host };
         Self {
             work: Contained::new(work),
             goal,

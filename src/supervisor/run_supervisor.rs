@@ -16,6 +16,7 @@ use super::message::{Resume, Wake};
 use super::queue::Backlog;
 use super::seat::{NEVER, Seat};
 use super::timer::Timer;
+use super::tree::{Admission, LAST_WORDS};
 use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
@@ -33,8 +34,16 @@ const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long bodies that did not stop may hold every slot before the branches without one are given up.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
+/// What a run supervisor is to supervise.
+pub(super) struct Assignment {
+    pub(super) crew: Arc<dyn Crew>,
+    /// The run's place in a system, for as long as it is supervised.
+    pub(super) admission: Option<Admission>,
+}
+
 pub(super) struct State {
     crew: Arc<dyn Crew>,
+    _admission: Option<Admission>,
     children: HashMap<ActorId, Member>,
     vacant: Vec<Arc<Seat>>,
     workers: usize,
@@ -44,6 +53,8 @@ pub(super) struct State {
     /// When the run is stuck unless a slot comes free, and how many had when this was found.
     stuck: Option<(Instant, usize)>,
     closing: Option<Closing>,
+    /// How long the run's guests may take to stop, once they are told to.
+    guests_until: Option<Instant>,
 }
 
 struct Member {
@@ -62,16 +73,17 @@ struct Closing {
 impl Actor for RunSupervisor {
     type Msg = Wake;
     type State = State;
-    type Arguments = Arc<dyn Crew>;
+    type Arguments = Assignment;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Wake>,
-        crew: Arc<dyn Crew>,
+        Assignment { crew, admission }: Assignment,
     ) -> Result<State, ActorProcessingErr> {
         crew.control().attend(myself);
         Ok(State {
             crew,
+            _admission: admission,
             children: HashMap::new(),
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
@@ -79,6 +91,7 @@ impl Actor for RunSupervisor {
             watch_at: None,
             stuck: None,
             closing: None,
+            guests_until: None,
         })
     }
 
@@ -155,7 +168,8 @@ impl State {
     /// more for each thread; they double, so that a wide run of long waits is under way soon.
     async fn staff(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) {
         if self.is_stuck(backlog, now, myself) {
-            return self.crew.control().stop(Stop::Stuck);
+            self.crew.control().stop(Stop::Stuck);
+            return;
         }
         if let Some(due) = backlog.next_due {
             self.timer.set(due, now, myself);
@@ -297,7 +311,7 @@ impl State {
         let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
         let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
         if !bodies && self.children.values().all(is_held) {
-            return myself.stop(None);
+            return self.leave(now, myself);
         }
         if closing.leave_at <= now {
             let ending = |member: &Member| !member.seat.is_polling();
@@ -305,11 +319,24 @@ impl State {
             if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
                 closing.leave_at = now + YIELD_GRACE;
             } else {
-                return myself.stop(None);
+                return self.leave(now, myself);
             }
         }
         // The death of a child wakes the supervisor, the return of a body does not.
         let next = if bodies { closing.leave_at.min(now + LOOK_AGAIN) } else { closing.leave_at };
         self.timer.set(next, now, myself);
+    }
+
+    /// Ends the supervisor, which would kill the actors of the user's that are linked to it: they stop before.
+    fn leave(&mut self, now: Instant, myself: &ActorRef<Wake>) {
+        let guests = self.crew.control().guests(|actor| self.children.contains_key(&actor.get_id()));
+        if self.guests_until.is_none() {
+            guests.iter().for_each(|guest| guest.stop(None));
+        }
+        let until = *self.guests_until.get_or_insert(now + LAST_WORDS);
+        if guests.is_empty() || until <= now {
+            return myself.stop(None);
+        }
+        self.timer.set(until, now, myself);
     }
 }

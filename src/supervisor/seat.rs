@@ -94,6 +94,11 @@ impl Seat {
         self.duty.load(Ordering::Acquire) == duty as u8
     }
 
+    /// Whether anything runs here: a child, or a body that it has left behind.
+    pub(super) fn is_running(&self) -> bool {
+        self.is(Duty::Working) || self.bodies.any_running()
+    }
+
     /// Changes the duty, and says whether it was `from` before. Only then it changes.
     pub(super) fn change(&self, from: Duty, to: Duty) -> bool {
         self.duty.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()

@@ -25,4 +25,5 @@ mod random_moments;
 mod restarts;
 mod scenarios;
 mod support;
+mod system;
 mod threads;

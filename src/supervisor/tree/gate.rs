@@ -1,0 +1,183 @@
+//! Which runs there are, and whether another one may start.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Tree;
+use crate::supervisor::contain::lock;
+use crate::supervisor::control::Stop;
+use crate::supervisor::crew::Crew;
+use crate::supervisor::seat::Seat;
+
+/// How far the life of a system has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Everything goes on.
+    Running,
+    /// It shuts down: what runs may go on for a while, nothing new starts but what is nested in it.
+    Draining,
+    /// It shuts down: what runs is being stopped.
+    Stopping,
+    /// Nothing runs any more.
+    Ended,
+}
+
+/// The runs of a system, and how far its life has come.
+pub(crate) struct Gate {
+    state: Mutex<State>,
+    drain: CancellationToken,
+}
+
+struct State {
+    phase: Phase,
+    drain_until: Option<Instant>,
+    runs: HashMap<u64, Entry>,
+    next: u64,
+    /// Runs that ended because they were stopped at a shutdown.
+    cut_short: usize,
+    /// Seats whose run has ended, but whose bodies had not.
+    left: Vec<Arc<Seat>>,
+}
+
+struct Entry {
+    crew: Weak<dyn Crew>,
+    nested: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let (phase, runs, left) = (Phase::Running, HashMap::new(), Vec::new());
+        Self {
+            state: Mutex::new(State { phase, drain_until: None, runs, next: 0, cut_short: 0, left }),
+            drain: CancellationToken::new(),
+        }
+    }
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    /// How many runs there are, those that are nested in others included.
+    pub(crate) fn runs(&self) -> usize {
+        self.state().runs.len()
+    }
+
+    /// How many bodies of ended runs still run.
+    pub(crate) fn not_stopped(&self) -> usize {
+        let mut state = self.state();
+        state.forget_what_has_stopped();
+        state.left.len()
+    }
+
+    /// How many runs were cut short by a shutdown.
+    pub(super) fn cut_short(&self) -> usize {
+        self.state().cut_short
+    }
+
+    /// When draining ends, once it has begun.
+    pub(super) fn drain_until(&self) -> Option<Instant> {
+        self.state().drain_until
+    }
+
+    /// Lets nothing new start from now on. The earliest end counts.
+    pub(super) fn drain(&self, until: Instant) {
+        let mut state = self.state();
+        state.phase = state.phase.max(Phase::Draining);
+        state.drain_until = Some(state.drain_until.map_or(until, |set| set.min(until)));
+        drop(state);
+        self.drain.cancel();
+    }
+
+    /// Waits for the order to shut down.
+    pub(super) async fn drain_begins(&self) {
+        self.drain.cancelled().await;
+    }
+
+    /// Whether the runs that were to be waited for have ended. What is nested ends with what it is nested in.
+    pub(super) fn is_drained(&self) -> bool {
+        self.state().runs.values().all(|run| run.nested)
+    }
+
+    /// Whether no run is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().runs.is_empty()
+    }
+
+    /// Stops every run. Nothing starts from now on.
+    pub(super) fn stop(&self) {
+        let runs: Vec<_> = {
+            let mut state = self.state();
+            state.phase = state.phase.max(Phase::Stopping);
+            state.runs.values().filter_map(|run| Some((run.crew.upgrade()?, run.nested))).collect()
+        };
+        // Without the lock: a run that is stopped may end at once, and with it its admission.
+        let cut = runs.iter().filter(|(run, nested)| run.control().stop(Stop::ShutDown) && !nested).count();
+        self.state().cut_short += cut;
+    }
+
+    pub(super) fn close(&self) {
+        self.state().phase = Phase::Ended;
+    }
+}
+
+impl State {
+    fn forget_what_has_stopped(&mut self) {
+        self.left.retain(|seat| seat.is_running());
+    }
+}
+
+/// The leave for one run to be there, until it is dropped: by the run's supervisor, when that ends.
+pub(crate) struct Admission {
+    tree: Arc<Tree>,
+    number: u64,
+}
+
+impl Tree {
+    /// Lets a run in, unless the system shuts down: then only one that is nested in another run, as long as that may go on.
+    pub(in crate::supervisor) fn admit(
+        self: &Arc<Self>,
+        crew: &Arc<dyn Crew>,
+        nested: bool,
+    ) -> Option<Admission> {
+        let mut state = self.gate.state();
+        let open = state.phase == Phase::Running || nested && state.phase == Phase::Draining;
+        if !open {
+            return None;
+        }
+        let number = state.next;
+        state.next += 1;
+        state.runs.insert(number, Entry { crew: Arc::downgrade(crew), nested });
+        Some(Admission { tree: Arc::clone(self), number })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut state = self.tree.gate.state();
+        let run = state.runs.remove(&self.number).and_then(|run| run.crew.upgrade());
+        if let Some(run) = &run {
+            let running = run.running_seats();
+            if !running.is_empty() {
+                state.forget_what_has_stopped();
+                state.left.extend(running);
+            }
+        }
+        let waited_for = state.phase > Phase::Running;
+        // A run may be dropped here, and with it values of the user's.
+        drop(state);
+        drop(run);
+        if waited_for {
+            self.tree.wake();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The tree of a system: the root, named supervisors, their residents, and the runs that the system answers for.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`Tree`] | what the actors and every handle of the system share; it stays while actors come and go |
+//! | [`TreeHandle`] | an owner of the tree: when the last one is dropped, the tree is shut down |
+//! | `Gate` | which runs there are, and whether another one may start |
+//! | `Root` | the actor on top: restarts supervisors, carries the shutdown out |
+//! | [`Supervisor`] | a named supervisor, whose actor owns residents |
+//! | [`Resident`] | a long-lived actor of the user's, whatever its type |
+//!
+//! As in a run, messages only wake: what shall happen stands in the tree, and an actor that is woken looks there. So
+//! neither the death of an actor nor that of the caller loses an order to shut down.
+
+mod end;
+mod gate;
+mod named;
+mod resident;
+mod root;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use self::gate::Gate;
+pub(super) use self::root::LAST_WORDS;
+use self::root::Root;
+use super::message::Wake;
+use crate::agent::AgentContext;
+use crate::policy::Intensity;
+
+pub use self::end::{Shutdown, SystemError};
+pub(crate) use self::gate::Admission;
+pub use self::gate::Phase;
+pub(crate) use self::named::Supervisor;
+pub use self::resident::IntoResident;
+pub(crate) use self::resident::{Owned, Resident};
+
+/// How a tree has ended.
+type End = Result<Shutdown, SystemError>;
+
+/// What the root, the supervisors and the handles of a system share.
+pub(crate) struct Tree {
+    root: OnceLock<ActorRef<Wake>>,
+    pub(crate) gate: Gate,
+    pub(crate) supervisors: Vec<Arc<Supervisor>>,
+    pub(crate) intensity: Intensity,
+    /// Set once, at the end.
+    end: watch::Sender<Option<End>>,
+}
+
+/// An actor under which the root is linked.
+#[derive(Clone)]
+pub(crate) struct Parent(pub(crate) ActorCell);
+
+impl Tree {
+    /// Starts the root, and under it every supervisor with its residents, in the order of the list. If one does not
+    /// start, or the future is dropped, those that have started are stopped.
+    pub(crate) async fn start(
+        supervisors: Vec<Supervisor>,
+        intensity: Intensity,
+        parent: Option<Parent>,
+    ) -> Result<TreeHandle, String> {
+        let supervisors = supervisors.into_iter().map(Arc::new).collect();
+        let (root, gate, end) = (OnceLock::new(), Gate::default(), watch::Sender::new(None));
+        let tree = Arc::new(Self { root, gate, supervisors, intensity, end });
+        let root = Root::over(&tree);
+        let spawned = match parent {
+            Some(Parent(cell)) => Root::spawn_linked(None, root, Arc::clone(&tree), cell).await,
+            None => Root::spawn(None, root, Arc::clone(&tree)).await,
+        };
+        match spawned {
+            Ok(_) => Ok(TreeHandle(Arc::new(Owner(tree)))),
+            Err(error) => Err(reason_of(error)),
+        }
+    }
+
+    /// The tree that a run belongs to, if its attempts are a system's.
+    pub(crate) fn of(attempt: &AgentContext) -> Option<Arc<Self>> {
+        attempt.home().and_then(|home| home.downcast().ok())
+    }
+
+    /// The root's cell, while there is a root.
+    pub(crate) fn root(&self) -> Option<ActorCell> {
+        self.root.get().map(ActorRef::get_cell)
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(root) = self.root.get() {
+            // A root that has ended has nothing more to do.
+            let _ = root.send_message(Wake);
+        }
+    }
+
+    /// Orders the tree to shut down: what runs may go on for `grace`. The earliest of all such orders counts.
+    pub(crate) fn order_shutdown(&self, grace: Duration) {
+        // A grace beyond what the clock can tell is one of many years.
+        const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+        let now = Instant::now();
+        self.gate.drain(now.checked_add(grace).unwrap_or(now + LONGEST));
+        self.wake();
+    }
+
+    /// Waits for the end of the tree, however it comes.
+    pub(crate) async fn ended(&self) -> End {
+        let mut end = self.end.subscribe();
+        match end.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(end)) => end.clone(),
+            // The sender is the tree's, and the tree is here.
+            _ => Err(SystemError::killed()),
+        }
+    }
+
+    /// Notes how the tree has ended. The first note counts.
+    fn set_end(&self, end: End) {
+        let first = self.end.send_if_modified(|noted| {
+            let first = noted.is_none();
+            noted.get_or_insert(end);
+            first
+        });
+        if first {
+            self.gate.close();
+            for supervisor in &self.supervisors {
+                supervisor.close();
+            }
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.gate.phase()
+    }
+}
+
+/// Keeps the tree running. A clone is another owner; with the last one the tree is shut down, at once.
+#[derive(Clone)]
+pub(crate) struct TreeHandle(Arc<Owner>);
+
+struct Owner(Arc<Tree>);
+
+impl TreeHandle {
+    pub(crate) fn tree(&self) -> &Arc<Tree> {
+        &self.0.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.order_shutdown(Duration::ZERO);
+    }
+}
+
+impl std::fmt::Debug for TreeHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TreeHandle").field("phase", &self.tree().phase()).finish_non_exhaustive()
+    }
+}
+
+/// The end of an actor, as the actor above it learns of it.
+struct Death {
+    actor: ActorCell,
+    reason: String,
+}
+
+impl Death {
+    fn of(event: SupervisionEvent) -> Option<Self> {
+        match event {
+            SupervisionEvent::ActorTerminated(actor, _, reason) => {
+                Some(Self { actor, reason: reason.unwrap_or_else(|| "it stopped".to_owned()) })
+            }
+            SupervisionEvent::ActorFailed(actor, error) => Some(Self { actor, reason: error.to_string() }),
+            _ => None,
+        }
+    }
+}
+
+/// Why an actor did not start, in its own words.
+fn reason_of(error: SpawnErr) -> String {
+    match error {
+        SpawnErr::StartupFailed(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// Makes the actor of the supervisor with this name panic when it is woken next. For tests of what follows.
+#[cfg(feature = "failpoints")]
+impl Tree {
+    pub(crate) fn break_supervisor(&self, name: &str) -> bool {
+        let named = self.supervisors.iter().find(|supervisor| supervisor.name() == name);
+        named.inspect(|supervisor| supervisor.break_down()).is_some()
+    }
+}

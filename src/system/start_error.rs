@@ -1,0 +1,43 @@
+//! Why a system did not start.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Why a system did not start: everything that is wrong with how it was built, or the supervisor that did not start.
+/// Nothing is running.
+#[derive(Debug, Clone, Error)]
+pub struct StartError(Vec<Problem>);
+
+#[derive(Debug, Clone, Error)]
+pub(super) enum Problem {
+    #[error("agent `{0}` is registered twice: give one of them another name")]
+    DuplicateAgent(String),
+    #[error("an agent without a name is registered: names are how agents are found")]
+    NamelessAgent,
+    #[error("a supervisor has no name: status and errors name it")]
+    NamelessSupervisor,
+    #[error("{0}")]
+    Supervisor(String),
+}
+
+impl StartError {
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
+    /// Each problem, in words.
+    pub fn problems(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(Problem::to_string)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system did not start")?;
+        for (position, problem) in self.0.iter().enumerate() {
+            write!(f, "{} {problem}", if position == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
