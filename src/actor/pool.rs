@@ -51,7 +51,7 @@ impl<A: Actor> Pool<A> {
     }
 
     /// The living actor with the fewest calls; waits until there is one.
-    async fn pick(self: &Arc<Self>) -> Result<(ActorRef<A::Msg>, Turn<A>), AgentError> {
+    async fn pick(self: &Arc<Self>) -> Result<Picked<A>, AgentError> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -65,7 +65,7 @@ impl<A: Actor> Pool<A> {
         }
     }
 
-    fn try_pick(self: &Arc<Self>) -> Result<Option<(ActorRef<A::Msg>, Turn<A>)>, CallError> {
+    fn try_pick(self: &Arc<Self>) -> Result<Option<Picked<A>>, CallError> {
         let mut places = self.places();
         if places.closed {
             return Err(CallError::SystemEnded(Arc::clone(&self.name)));
@@ -126,6 +126,9 @@ impl<A: Actor> Resident for Pool<A> {
         self.places().places.iter().filter(|place| place.actor.as_ref().is_some_and(is_alive)).count()
     }
 }
+
+/// A living actor, and the call of its place.
+type Picked<A> = (ActorRef<<A as Actor>::Msg>, Turn<A>);
 
 /// One call of a place, while it is counted.
 pub(super) struct Turn<A: Actor> {

@@ -82,13 +82,14 @@ pub struct Spawned<A: Actor, I, R> {
     name: Arc<str>,
     make: Box<Make<A>>,
     message: Box<Message<A, I, R>>,
-    /// The actor of each child. Those of children that are no more have ended, and are forgotten now and then.
+    /// The actor of each place of each run. Those of runs that are no more have ended, and are forgotten now and then.
     living: Mutex<HashMap<usize, Guest<A::Msg>>>,
 }
 
-/// An actor, and the run that it lives in: another run may have a child of the same number later.
+/// An actor, and for whom it works. Another run may have the same place later.
 struct Guest<M> {
     host: Arc<Host>,
+    predecessors: usize,
     actor: ActorRef<M>,
 }
 
@@ -105,8 +106,11 @@ impl<A: Actor, I, R> Spawned<A, I, R> {
         let not_started =
             |reason| AgentError::retry(CallError::NotStarted { name: Arc::clone(&self.name), reason });
         let host = Host::of(cx).ok_or_else(|| not_started("its run has no supervisor".to_owned()))?;
-        if let Some(guest) = lock(&self.living).get(&cx.child()) {
-            if Arc::ptr_eq(&guest.host, &host) && is_alive(&guest.actor) {
+        let (place, predecessors) = cx.child();
+        if let Some(guest) = lock(&self.living).get(&place).filter(|guest| Arc::ptr_eq(&guest.host, &host)) {
+            if guest.predecessors != predecessors {
+                guest.actor.stop(None);
+            } else if is_alive(&guest.actor) {
                 return Ok(guest.actor.clone());
             }
         }
@@ -120,7 +124,7 @@ impl<A: Actor, I, R> Spawned<A, I, R> {
         if living.len() == living.capacity() {
             living.retain(|_, guest| is_alive(&guest.actor));
         }
-        living.insert(cx.child(), Guest { host, actor: actor.clone() });
+        living.insert(place, Guest { host, predecessors, actor: actor.clone() });
         Ok(actor)
     }
 }

@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 pub(crate) struct Bodies {
     running: AtomicUsize,
     returned: Notify,
+    /// How many children have had this place before.
+    predecessors: AtomicUsize,
 }
 
 impl Bodies {
@@ -23,6 +25,15 @@ impl Bodies {
     #[inline]
     pub(crate) fn any_running(&self) -> bool {
         self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// The child has ended; another one may take its place.
+    pub(crate) fn succeed(&self) {
+        self.predecessors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn predecessors(&self) -> usize {
+        self.predecessors.load(Ordering::Relaxed)
     }
 
     /// Waits until none is running.

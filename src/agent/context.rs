@@ -181,9 +181,9 @@ impl AgentContext {
         self.attempt.run.host.get().cloned()
     }
 
-    /// The child that makes the attempt: no two children that exist at the same time have the same number.
-    pub(crate) fn child(&self) -> usize {
-        Arc::as_ptr(&self.attempt.bodies).addr()
+    /// The child that makes the attempt: its place in the run, and how many children have had it before.
+    pub(crate) fn child(&self) -> (usize, usize) {
+        (Arc::as_ptr(&self.attempt.bodies).addr(), self.attempt.bodies.predecessors())
     }
 
     /// Announces code of this attempt that will outlive the attempt's future.

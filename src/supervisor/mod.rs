@@ -25,6 +25,7 @@
 
 mod attempt;
 mod child;
+mod closing;
 mod collect;
 mod contain;
 mod control;

@@ -10,23 +10,21 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::child::{Child, Post};
+use super::closing::Closing;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
 use super::message::{Resume, Wake};
 use super::queue::Backlog;
 use super::seat::{NEVER, Seat};
 use super::timer::Timer;
-use super::tree::{Admission, LAST_WORDS};
+use super::tree::Admission;
 use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
 pub(super) struct RunSupervisor;
 
-/// How much longer the last children of a stopped run are waited for if they only have to be scheduled to end.
-const LONGEST_END: Duration = Duration::from_secs(1);
-
 /// When to look again at what changes without a sign.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A moment for what nothing asks for: a watch or a kill beyond what the clock can tell.
 const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -42,31 +40,24 @@ pub(super) struct Assignment {
 }
 
 pub(super) struct State {
-    crew: Arc<dyn Crew>,
+    pub(super) crew: Arc<dyn Crew>,
     _admission: Option<Admission>,
-    children: HashMap<ActorId, Member>,
-    vacant: Vec<Arc<Seat>>,
+    pub(super) children: HashMap<ActorId, Member>,
+    pub(super) vacant: Vec<Arc<Seat>>,
     workers: usize,
-    timer: Timer,
+    pub(super) timer: Timer,
     /// When to look for attempts that do not yield.
     watch_at: Option<Instant>,
     /// When the run is stuck unless a slot comes free, and how many had when this was found.
     stuck: Option<(Instant, usize)>,
-    closing: Option<Closing>,
+    pub(super) closing: Option<Closing>,
     /// How long the run's guests may take to stop, once they are told to.
-    guests_until: Option<Instant>,
+    pub(super) guests_until: Option<Instant>,
 }
 
-struct Member {
-    actor: ActorRef<Resume>,
-    seat: Arc<Seat>,
-}
-
-/// The end of a run: nothing is pulled any more, children end by themselves or are killed.
-struct Closing {
-    kill_at: Instant,
-    killed: bool,
-    leave_at: Instant,
+pub(super) struct Member {
+    pub(super) actor: ActorRef<Resume>,
+    pub(super) seat: Arc<Seat>,
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -291,52 +282,5 @@ impl State {
         self.stuck = Some((at, releases));
         self.timer.set(at, now, myself);
         at <= now
-    }
-
-    /// Ends the run: waits for its children and what they have started, kills those that are left, and stops.
-    fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
-        let Some(closing) = &mut self.closing else { return };
-        let control = self.crew.control();
-        if !closing.killed && (control.is_idle() || closing.kill_at <= now) {
-            closing.killed = true;
-            closing.leave_at = now + YIELD_GRACE;
-            closing.kill_at = now;
-            for member in self.children.values() {
-                member.actor.kill();
-            }
-        }
-        if !closing.killed {
-            return self.timer.set(closing.kill_at, now, myself);
-        }
-        let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
-        let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
-        if !bodies && self.children.values().all(is_held) {
-            return self.leave(now, myself);
-        }
-        if closing.leave_at <= now {
-            let ending = |member: &Member| !member.seat.is_polling();
-            let patient = now < closing.kill_at + LONGEST_END;
-            if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
-                closing.leave_at = now + YIELD_GRACE;
-            } else {
-                return self.leave(now, myself);
-            }
-        }
-        // The death of a child wakes the supervisor, the return of a body does not.
-        let next = if bodies { closing.leave_at.min(now + LOOK_AGAIN) } else { closing.leave_at };
-        self.timer.set(next, now, myself);
-    }
-
-    /// Ends the supervisor, which would kill the actors of the user's that are linked to it: they stop before.
-    fn leave(&mut self, now: Instant, myself: &ActorRef<Wake>) {
-        let guests = self.crew.control().guests(|actor| self.children.contains_key(&actor.get_id()));
-        if self.guests_until.is_none() {
-            guests.iter().for_each(|guest| guest.stop(None));
-        }
-        let until = *self.guests_until.get_or_insert(now + LAST_WORDS);
-        if guests.is_empty() || until <= now {
-            return myself.stop(None);
-        }
-        self.timer.set(until, now, myself);
     }
 }

@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
+mod actors;
 mod blocking;
 mod context;
 mod drops;
@@ -22,6 +23,7 @@ mod nested;
 mod panics;
 mod policy;
 mod random_moments;
+mod residents;
 mod restarts;
 mod scenarios;
 mod support;

@@ -1,0 +1,71 @@
+//! How a run ends.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::time::Instant;
+
+use super::control::YIELD_GRACE;
+use super::message::Wake;
+use super::run_supervisor::{LOOK_AGAIN, Member, State};
+use super::tree::LAST_WORDS;
+
+/// How much longer the last children of a stopped run are waited for if they only have to be scheduled to end.
+const LONGEST_END: Duration = Duration::from_secs(1);
+
+/// The end of a run: nothing is pulled any more, children end by themselves or are killed.
+pub(super) struct Closing {
+    pub(super) kill_at: Instant,
+    pub(super) killed: bool,
+    pub(super) leave_at: Instant,
+}
+
+impl State {
+    /// Ends the run: waits for its children and what they have started, kills those that are left, and stops.
+    pub(super) fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
+        let Some(closing) = &mut self.closing else { return };
+        let control = self.crew.control();
+        if !closing.killed && (control.is_idle() || closing.kill_at <= now) {
+            closing.killed = true;
+            closing.leave_at = now + YIELD_GRACE;
+            closing.kill_at = now;
+            for member in self.children.values() {
+                member.actor.kill();
+            }
+        }
+        if !closing.killed {
+            return self.timer.set(closing.kill_at, now, myself);
+        }
+        let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
+        let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
+        if !bodies && self.children.values().all(is_held) {
+            return self.leave(now, myself);
+        }
+        if closing.leave_at <= now {
+            let ending = |member: &Member| !member.seat.is_polling();
+            let patient = now < closing.kill_at + LONGEST_END;
+            if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
+                closing.leave_at = now + YIELD_GRACE;
+            } else {
+                return self.leave(now, myself);
+            }
+        }
+        // The death of a child wakes the supervisor, the return of a body does not.
+        let next = if bodies { closing.leave_at.min(now + LOOK_AGAIN) } else { closing.leave_at };
+        self.timer.set(next, now, myself);
+    }
+
+    /// Ends the supervisor, which would kill the actors of the user's that are linked to it: they stop before.
+    fn leave(&mut self, now: Instant, myself: &ActorRef<Wake>) {
+        let guests = self.crew.control().guests(|actor| self.children.contains_key(&actor.get_id()));
+        if self.guests_until.is_none() {
+            guests.iter().for_each(|guest| guest.stop(None));
+        }
+        let until = *self.guests_until.get_or_insert(now + LAST_WORDS);
+        if guests.is_empty() || until <= now {
+            return myself.stop(None);
+        }
+        self.timer.set(until, now, myself);
+    }
+}
