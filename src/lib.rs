@@ -10,6 +10,7 @@
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
+//! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -19,10 +20,14 @@ mod outcome;
 mod policy;
 mod supervisor;
 
-pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, RunId, agent_fn, blocking};
+pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, agent_fn, blocking};
 pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
     branches, foreach,
 };
-pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
+pub use outcome::{
+    AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,
+    ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+};
 pub use policy::{Backoff, Decision, Restart, Trigger};
+pub use supervisor::Recorder;

@@ -7,7 +7,7 @@ use super::branches::{Branches, Output, Prepared, Repeatable};
 use crate::agent::{AgentContext, ambient};
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
-use crate::supervisor::{Collected, Goal, Order, execute};
+use crate::supervisor::{Collected, Goal, Order, Recorder, execute};
 
 /// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
 ///
@@ -33,13 +33,14 @@ pub struct FanOut<B> {
     limits: Limits,
     /// The attempt in which the fan-out is nested, if it is not the one whose code runs it.
     parent: Option<AgentContext>,
+    recorder: Option<Recorder>,
 }
 
 // The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
 // hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
-        Self { branches, timeout: None, limits: Limits::default(), parent: None }
+        Self { branches, timeout: None, limits: Limits::default(), parent: None, recorder: None }
     }
 
     /// The same fan-out, nested in an attempt.
@@ -120,6 +121,14 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// Has the run recorded, attempt by attempt, however it ends. The last recorder counts; unless set, none does.
+    ///
+    /// A run that is nested in one of its attempts has a recorder of its own, which may be the same.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+
     /// Runs the branches and waits for every outcome, whatever it is. Outcomes are in the order of the branches.
     ///
     /// # Cancel safety
@@ -167,7 +176,8 @@ impl<B: Branches> FanOut<B> {
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
-        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent })
+        let Self { limits, recorder, .. } = self;
+        (shape, Order { work, branches: jobs, roster, limits, goal, parent, recorder })
     }
 }
 
@@ -179,6 +189,7 @@ impl<B> FanOut<B> {
             timeout: self.timeout,
             limits: self.limits,
             parent: self.parent,
+            recorder: self.recorder,
         })
     }
 }

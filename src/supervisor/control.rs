@@ -45,8 +45,10 @@ pub(super) struct Control {
 pub(super) enum Stop {
     /// Its time is up.
     Deadline(Duration),
-    /// The rest is no longer wanted.
+    /// Outcomes have decided it: the rest is no longer wanted.
     Unwanted,
+    /// The attempt in which it is nested was cancelled.
+    Cancelled,
     /// Bodies that do not yield hold all its slots.
     Stuck,
     /// The caller is gone, or does not wait for anything any more.
@@ -59,7 +61,7 @@ impl Stop {
         match self {
             Self::Deadline(limit) => Cause::DeadlineExceeded { limit, stopped },
             Self::Stuck if !running => Cause::Stuck,
-            Self::Unwanted | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
+            Self::Unwanted | Self::Cancelled | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A run as its actors see it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::contain::lock;
 use super::control::Control;
+use super::log::Span;
 use super::queue::Backlog;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
@@ -46,7 +47,11 @@ impl<W: Work> Crew for Run<W> {
     fn new_seat(&self) -> Arc<Seat> {
         let mut seats = lock(&self.seats);
         let seat = Arc::new(Seat::new(seats.len()));
-        seats.push(Arc::new(Place { seat: Arc::clone(&seat), outcomes: Mutex::default() }));
+        let place = Arc::new(Place::new(Arc::clone(&seat), self.recorded.is_some()));
+        if let Some(record) = &self.recorded {
+            record.add_place(place.clone());
+        }
+        seats.push(place);
         seat
     }
 
@@ -80,7 +85,8 @@ impl<W: Work> Crew for Run<W> {
         let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return false };
         let elapsed = self.control.since(occupant.branch_started);
         let failure = self.failure(occupant.index, occupant.attempts, elapsed, cause);
-        self.record(&place, occupant.ticket, occupant.index, Err(failure))
+        let span = Span::of(occupant, self.control.now());
+        self.record(&place, occupant.ticket, occupant.index, span, Err(failure))
     }
 }
 
@@ -91,6 +97,7 @@ impl OnDuty<'_> {
     /// The child waits. From here on the supervisor may send it to work again at any time.
     fn park(mut self) {
         if let Some((control, seat)) = self.0.take() {
+            tell_end(control, seat);
             control.park(seat);
         }
     }
@@ -99,7 +106,15 @@ impl OnDuty<'_> {
 impl Drop for OnDuty<'_> {
     fn drop(&mut self) {
         if let Some((control, seat)) = self.0.take() {
+            tell_end(control, seat);
             control.vacate(seat);
         }
+    }
+}
+
+/// Reads the clock if the child's last attempt waits for that: there is no other one that would.
+fn tell_end(control: &Control, seat: &Seat) {
+    if seat.awaits_reading() {
+        seat.note_reading(control.now());
     }
 }

@@ -12,6 +12,7 @@
 //! | `Feed` | a run whose outcomes are taken while it is under way |
 //! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
+//! | `Recorder` | the reports of runs; `Log` is what a child notes for it |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
@@ -30,8 +31,10 @@ mod crew;
 mod delivery;
 mod feed;
 mod goal;
+mod log;
 mod message;
 mod queue;
+mod record;
 mod run;
 mod run_supervisor;
 mod seat;
@@ -56,6 +59,7 @@ use crew::Crew;
 pub(crate) use feed::{Fed, feed};
 pub(crate) use goal::Goal;
 pub(crate) use queue::Branches;
+pub use record::Recorder;
 use run::Run;
 use run_supervisor::RunSupervisor;
 pub use work::{Policy, Work};
@@ -69,6 +73,7 @@ pub(crate) struct Order<W: Work> {
     pub(crate) goal: Goal,
     /// The attempt within which the run is nested.
     pub(crate) parent: Option<AgentContext>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// Runs all branches of `order` and collects their outcomes, under a run supervisor of their own.
@@ -84,7 +89,7 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
         (Some(ended), None) => drop(ended.await),
         (Some(ended), Some(parent)) => {
             if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
-                run.control().stop(Stop::Unwanted);
+                run.control().stop(Stop::Cancelled);
                 drop(ended.await);
             }
         }
@@ -108,6 +113,7 @@ struct StopOnDrop<W: Work>(Arc<Run<W>>);
 impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
         self.0.control().stop(Stop::Abandoned);
+        self.0.record_end(None);
     }
 }
 

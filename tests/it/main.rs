@@ -22,6 +22,7 @@ mod nested;
 mod panics;
 mod policy;
 mod random_moments;
+mod recorder;
 mod restarts;
 mod scenarios;
 mod support;
