@@ -92,6 +92,42 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// How long a branch may wait for the start of its first attempt, from the moment the ending is first polled. No limit
+    /// unless set.
+    ///
+    /// A branch that has not started by then ends as [`Cause::QueueTimedOut`](crate::Cause::QueueTimedOut), at that very
+    /// moment, also while every slot is taken; branches that have started are not affected, nor are those that wait for
+    /// another attempt. So it tells work that came too late from work that was too slow, which is what
+    /// [`timeout`](FanOut::timeout) is for, and keeps what is under way, which a [`deadline`](FanOut::deadline) does not.
+    ///
+    /// Every item of a `foreach` gets its outcome, for which its iterator is taken to its end; one whose `size_hint` says
+    /// that it is endless ends there instead. Items that a slow consumer of a [`stream`](FanOut::stream) keeps from
+    /// starting are too late as well.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sortie::{Cause, foreach};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// async fn hour(n: u32) -> Result<u32, std::convert::Infallible> {
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     Ok(n)
+    /// }
+    /// let outcomes = foreach(0..3, hour).concurrency(2).queue_timeout(Duration::from_secs(5)).settled().await;
+    /// assert!(outcomes[0].is_ok() && outcomes[1].is_ok());
+    /// let failure = outcomes[2].as_ref().unwrap_err();
+    /// assert!(matches!(failure.cause(), Cause::QueueTimedOut { .. }));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn queue_timeout(mut self, limit: Duration) -> Self {
+        self.limits.queue_timeout = Some(positive(limit, "a queue timeout", "leave it out for no limit"));
+        self
+    }
+
     /// Allows further attempts, each with a clone of the input, to the branches that have no policy of their own. One
     /// attempt unless set, here or on the agent.
     pub fn restart(mut self, policy: Restart) -> Self

@@ -93,7 +93,7 @@ impl<W: Work> Run<W> {
         // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
         let (waiting, items) = match self.try_queue() {
             Some(mut queue) => {
-                complete &= queue.backlog(Instant::now()).done;
+                complete &= queue.backlog(Instant::now(), false).done;
                 queue.take()
             }
             None => {

@@ -22,6 +22,8 @@ pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
     deadline: Moment,
+    /// From when on no branch starts its first attempt.
+    queue_due: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
     /// Rung and not yet heard: one message is enough.
     rung: AtomicBool,
@@ -68,10 +70,14 @@ impl Stop {
 
 impl Control {
     pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
-        // A deadline beyond what the clock can tell is none.
-        let deadline = limits.deadline.and_then(|limit| info.start.checked_add(limit));
+        // A limit beyond what the clock can tell is none.
+        let moment = |limit: Option<Duration>| match limit {
+            Some(limit) if info.start.checked_add(limit).is_some() => nanos(limit),
+            _ => NEVER,
+        };
         Self {
-            deadline: deadline.map_or(NEVER, |deadline| nanos(deadline - info.start)),
+            deadline: moment(limits.deadline),
+            queue_due: moment(limits.queue_timeout),
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
@@ -126,6 +132,17 @@ impl Control {
     #[inline]
     pub(super) fn deadline(&self) -> Moment {
         self.deadline
+    }
+
+    /// When the branches that have not started are over.
+    #[inline]
+    pub(super) fn queue_due(&self) -> Moment {
+        self.queue_due
+    }
+
+    /// The cause of a branch that has not started by then.
+    pub(super) fn queue_timed_out(&self) -> Cause {
+        Cause::QueueTimedOut { limit: self.limits.queue_timeout.unwrap_or_default() }
     }
 
     /// Reads the clock.

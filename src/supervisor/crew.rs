@@ -13,6 +13,7 @@ use super::queue::Backlog;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
 use super::shift::{Leave, Shift};
+use super::usher::show_out;
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -22,10 +23,10 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
-    /// One more place for a child.
-    fn new_seat(&self) -> Arc<Seat>;
+    /// One more place for a child, or for the usher.
+    fn new_seat(&self, usher: bool) -> Arc<Seat>;
 
-    /// Makes attempts in the seat with this number, one after the other.
+    /// Makes attempts in the seat with this number, one after the other; if it is the usher's, shows branches out.
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
 
     /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
@@ -44,9 +45,9 @@ impl<W: Work> Crew for Run<W> {
         self.work.get()?.shortest_timeout()
     }
 
-    fn new_seat(&self) -> Arc<Seat> {
+    fn new_seat(&self, usher: bool) -> Arc<Seat> {
         let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len()));
+        let seat = Arc::new(Seat::new(seats.len(), usher));
         let place = Arc::new(Place::new(Arc::clone(&seat), self.recorded.is_some()));
         if let Some(record) = &self.recorded {
             record.add_place(place.clone());
@@ -60,7 +61,11 @@ impl<W: Work> Crew for Run<W> {
             let place = lock(&self.seats).get(seat).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
             let on_duty = OnDuty(Some((&self.control, &place.seat)));
-            let leave = Shift::new(&self, work, &place).work().await;
+            let leave = match place.seat.usher {
+                false => Shift::new(&self, work, &place).work().await,
+                // Boxed: a run has one of them at most.
+                true => Box::pin(show_out(&self, &place)).await,
+            };
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
                 // What the child could not see, or what has become due since it looked, must not wait for somebody else
@@ -74,9 +79,10 @@ impl<W: Work> Crew for Run<W> {
     }
 
     fn backlog(&self, now: Instant) -> Option<Backlog> {
-        let mut backlog = self.try_queue()?.backlog(now);
+        let expired = self.control.instant(self.control.queue_due()).is_some_and(|due| due <= now);
+        let mut backlog = self.try_queue()?.backlog(now, expired);
         if self.is_ahead() {
-            backlog.ready = 0;
+            (backlog.ready, backlog.expired) = (0, 0);
         }
         Some(backlog)
     }

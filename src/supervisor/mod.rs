@@ -17,6 +17,7 @@
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
+//! | `usher` | the child beyond the cap that shows out what has been queued for too long |
 //! | `Crew` | a run as its actors see it, whatever its types |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
@@ -40,6 +41,7 @@ mod run_supervisor;
 mod seat;
 mod shift;
 mod timer;
+mod usher;
 mod work;
 
 use std::pin::pin;

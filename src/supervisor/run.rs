@@ -105,6 +105,11 @@ impl<W: Work> Run<W> {
         Failure::new(Parts { index, label, agent, attempts, elapsed, cause })
     }
 
+    /// A failure of the branch at `index`, for which no attempt was made.
+    pub(super) fn failure_without_attempt(&self, index: usize, cause: Cause) -> Failure {
+        self.failure(index, 0, Duration::ZERO, cause)
+    }
+
     /// The label or key of the branch at `index`.
     pub(super) fn name(&self, index: usize) -> Option<Arc<str>> {
         self.control.info.roster.name(index)
@@ -112,13 +117,23 @@ impl<W: Work> Run<W> {
 
     /// Takes the next branch that may start now. A run that shall stop, or whose consumer is behind, gives none.
     pub(super) fn pull(&self) -> Pulled<W::Job> {
+        self.pull_by(Queue::pull)
+    }
+
+    /// Takes the next branch that has not started in time.
+    pub(super) fn pull_expired(&self) -> Pulled<W::Job> {
+        self.pull_by(Queue::pull_expired)
+    }
+
+    #[inline]
+    fn pull_by(&self, take: impl FnOnce(&mut Queue<W::Job>) -> Pulled<W::Job>) -> Pulled<W::Job> {
         if !self.control.is_open() || self.is_ahead() {
             return Pulled::Nothing;
         }
         let Some(mut queue) = self.try_queue().or_else(|| self.try_queue_once_more()) else {
             return Pulled::Nothing;
         };
-        let pulled = queue.pull();
+        let pulled = take(&mut queue);
         self.pulled.store(queue.pulled(), Ordering::Release);
         drop(queue);
         if self.was_turned_away() && self.turned_away.swap(false, Ordering::SeqCst) {

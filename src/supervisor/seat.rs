@@ -14,6 +14,8 @@ use crate::agent::Bodies;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) number: usize,
+    /// Whether it is the usher's: no attempt is made there.
+    pub(super) usher: bool,
     /// [`IDLE`], or the ticket of the attempt that runs here.
     current: AtomicU64,
     tickets: AtomicU64,
@@ -77,9 +79,10 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize, usher: bool) -> Self {
         Self {
             number,
+            usher,
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),

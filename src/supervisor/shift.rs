@@ -119,6 +119,11 @@ impl<'a, W: Work> Shift<'a, W> {
             self.now = self.run.control().now();
             self.stretch = Stretch::starting(self.now);
         }
+        if self.now >= self.run.control().queue_due() && branch.started.is_none() {
+            discard(branch.job);
+            self.fail(turn, 0, None, self.run.control().queue_timed_out());
+            return Concluded::Done;
+        }
         turn.started = branch.started.unwrap_or(self.now);
         let ended = self.desk.make_attempt(self.work, branch, kit.limit, self.now).await;
         if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) && self.place.seat.bodies.any_running() {
@@ -267,7 +272,7 @@ fn floor(error: &AgentError) -> Option<Duration> {
 }
 
 /// How long a child may go on without letting its siblings and its supervisor have the thread.
-struct Stretch {
+pub(super) struct Stretch {
     attempts: u32,
     started: Moment,
 }
@@ -277,7 +282,7 @@ impl Stretch {
     /// 100 µs.
     const LONGEST: Moment = 100_000;
 
-    fn starting(now: Moment) -> Self {
+    pub(super) fn starting(now: Moment) -> Self {
         Self { attempts: 0, started: now }
     }
 
@@ -287,7 +292,7 @@ impl Stretch {
     }
 
     /// Whether the next attempt, which would start now, shall wait for the others.
-    fn is_over(&mut self, now: Moment) -> bool {
+    pub(super) fn is_over(&mut self, now: Moment) -> bool {
         self.attempts += 1;
         self.attempts > Self::MOST_ATTEMPTS || now.saturating_sub(self.started) >= Self::LONGEST
     }

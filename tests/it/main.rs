@@ -21,6 +21,7 @@ mod limits;
 mod nested;
 mod panics;
 mod policy;
+mod queue_timeout;
 mod random_moments;
 mod recorder;
 mod restarts;

@@ -16,6 +16,8 @@ pub struct Counts {
     pub panicked: usize,
     /// Branches that exceeded their timeout: [`Cause::TimedOut`].
     pub timed_out: usize,
+    /// Branches that were queued for too long: [`Cause::QueueTimedOut`].
+    pub queue_timed_out: usize,
     /// Branches that exceeded the deadline of their fan-out: [`Cause::DeadlineExceeded`].
     pub deadline_exceeded: usize,
     /// Branches that were no longer wanted: [`Cause::Cancelled`].
@@ -46,6 +48,7 @@ impl Counts {
                 Cause::Failed(_) => &mut self.failed,
                 Cause::Panicked(_) => &mut self.panicked,
                 Cause::TimedOut { .. } => &mut self.timed_out,
+                Cause::QueueTimedOut { .. } => &mut self.queue_timed_out,
                 Cause::DeadlineExceeded { .. } => &mut self.deadline_exceeded,
                 Cause::Cancelled { .. } => &mut self.cancelled,
                 Cause::Stuck => &mut self.stuck,
@@ -54,12 +57,13 @@ impl Counts {
     }
 
     /// The counts with their names, as texts show them.
-    pub(super) fn named(&self) -> [(&'static str, usize); 8] {
+    pub(super) fn named(&self) -> [(&'static str, usize); 9] {
         [
             ("ok", self.ok),
             ("failed", self.failed),
             ("panicked", self.panicked),
             ("timed out", self.timed_out),
+            ("timed out in the queue", self.queue_timed_out),
             ("past the deadline", self.deadline_exceeded),
             ("cancelled", self.cancelled),
             ("stuck", self.stuck),
@@ -74,6 +78,7 @@ impl AddAssign for Counts {
         self.failed += other.failed;
         self.panicked += other.panicked;
         self.timed_out += other.timed_out;
+        self.queue_timed_out += other.queue_timed_out;
         self.deadline_exceeded += other.deadline_exceeded;
         self.cancelled += other.cancelled;
         self.stuck += other.stuck;
