@@ -5,18 +5,31 @@ use super::run::Place;
 use super::seat::{Moment, NEVER, Occupant, Seat};
 use crate::outcome::{Failure, Outcome};
 
-/// The lines of one place, in the order in which its attempts were concluded.
+/// What is noted in one place, in the order in which its attempts were concluded.
 ///
-/// It lies beside the outcomes of the place, under the lock that is taken for these anyway.
+/// It lies beside the outcomes of the place, under the lock that is taken for these anyway. Most branches succeed at
+/// their first attempt, and a run may have millions: they have a form of their own, because half of what recording
+/// costs is the memory that it fills.
 #[derive(Default)]
-pub(super) struct Log(Vec<Line>);
+pub(super) struct Log {
+    successes: Vec<Success>,
+    lines: Vec<Line>,
+}
+
+/// A branch that has succeeded at its first attempt.
+struct Success {
+    index: usize,
+    started: Moment,
+    /// [`NEVER`] while the next reading of the clock is to tell; only the last of a log can be so.
+    ended: Moment,
+}
 
 /// What is noted about an attempt, or about a branch that ended without one.
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) index: usize,
     pub(super) started: Moment,
-    /// [`NEVER`] while the attempt runs; also, in a log, while the next reading of the clock is to tell.
+    /// [`NEVER`] while the attempt runs.
     pub(super) ended: Moment,
     pub(super) failure: Option<Failure>,
     /// The attempt's number, from 1; 0 if none was made.
@@ -31,7 +44,7 @@ pub(super) struct Span {
     /// From 1.
     pub(super) number: u32,
     pub(super) started: Moment,
-    /// [`NEVER`] if its child's next reading of the clock is to tell: one that has just succeeded does not read it.
+    /// [`NEVER`] if its child's next reading of the clock is to tell: a first attempt that has succeeded without waiting.
     pub(super) ended: Moment,
 }
 
@@ -65,41 +78,46 @@ impl Log {
         span: Option<Span>,
         outcome: &Outcome<O>,
     ) {
-        self.add(seat, Line::new(index, span, outcome.as_ref().err().cloned(), true));
+        self.close(seat);
+        match (span, outcome) {
+            (Some(Span { number: 1, started, ended }), Ok(_)) => {
+                if ended == NEVER {
+                    seat.end_at_next_reading();
+                }
+                self.successes.push(Success { index, started, ended });
+            }
+            (span, outcome) => self.lines.push(Line::new(index, span, outcome.as_ref().err().cloned(), true)),
+        }
     }
 
     /// A branch will have another attempt after this one.
     pub(super) fn retry(&mut self, seat: &Seat, index: usize, span: Span, failure: Failure) {
-        self.add(seat, Line::new(index, Some(span), Some(failure), false));
+        self.close(seat);
+        self.lines.push(Line::new(index, Some(span), Some(failure), false));
     }
 
+    /// The clock was read since the last success; always, where its child has begun another attempt.
     #[inline]
-    fn add(&mut self, seat: &Seat, line: Line) {
-        if let Some(last) = self.0.last_mut().filter(|last| last.ended == NEVER) {
-            // The reading after it, at the latest that of the attempt that is noted now.
-            last.ended = seat.ended().min(if line.number > 0 { line.started } else { NEVER });
+    fn close(&mut self, seat: &Seat) {
+        if let Some(last) = self.successes.last_mut().filter(|last| last.ended == NEVER) {
+            last.ended = seat.ended();
         }
-        if line.ended == NEVER {
-            seat.end_at_next_reading();
-        }
-        self.0.push(line);
     }
 
-    /// A copy of the lines. What has ended has done so by `now`.
+    /// All that is noted, as lines. What has ended has done so by `now`.
     fn lines(&self, seat: &Seat, now: Moment) -> impl Iterator<Item = Line> {
-        self.0.iter().cloned().map(move |mut line| {
-            if line.ended == NEVER {
-                line.ended = seat.ended().min(now);
-            }
-            line
-        })
+        let successes = self.successes.iter().map(move |&Success { index, started, ended }| {
+            let ended = if ended == NEVER { seat.ended().min(now) } else { ended };
+            Line::new(index, Some(Span { number: 1, started, ended }), None, true)
+        });
+        successes.chain(self.lines.iter().cloned())
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         // A failure holds a value of the user's.
-        self.0.drain(..).filter_map(|line| line.failure).for_each(discard);
+        self.lines.drain(..).filter_map(|line| line.failure).for_each(discard);
     }
 }
 

@@ -154,7 +154,8 @@ impl<'a, W: Work> Shift<'a, W> {
     fn conclude(&mut self, turn: Turn, ended: Ended<W::Output>, mut kit: Kit<W::Job>) -> Concluded {
         let cause = match ended {
             Ended::Output(output) => {
-                let recorded = self.record(turn, Some(self.span(turn, self.desk.has_waited)), Ok(output));
+                let is_slow = self.desk.has_waited || turn.attempt > 1;
+                let recorded = self.record(turn, Some(self.span(turn, is_slow)), Ok(output));
                 return if recorded { Concluded::Done } else { Concluded::TooLate };
             }
             Ended::Error(error) => Cause::Failed(error),
@@ -225,11 +226,11 @@ impl<'a, W: Work> Shift<'a, W> {
         self.record(turn, span, Err(self.run.failure(turn.index, attempts, elapsed, cause)))
     }
 
-    /// The attempt that was just made. The clock is read where the attempt was slow enough for it, and only if somebody
-    /// will know.
+    /// The attempt that was just made. Its end is read off the clock where it was slow enough for that, and if somebody
+    /// wants to know; else the next reading tells it.
     #[inline]
-    fn span(&self, turn: Turn, was_slow: bool) -> Span {
-        let reads = was_slow && self.run.recorded.is_some();
+    fn span(&self, turn: Turn, is_slow: bool) -> Span {
+        let reads = is_slow && self.run.recorded.is_some();
         let ended = if reads { self.run.control().now() } else { NEVER };
         Span { number: turn.attempt, started: self.now, ended }
     }
