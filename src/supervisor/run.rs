@@ -78,7 +78,7 @@ impl<W: Work> Run<W> {
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
         let info = RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled };
-        let control = Control::new(info, limits.clone());
+        let control = Control::new(info, limits);
         Self {
             work: Contained::new(work),
             goal,
@@ -88,7 +88,7 @@ impl<W: Work> Run<W> {
             turned_away: AtomicBool::new(false),
             seats: Mutex::default(),
             progress: Mutex::new(Progress::towards(goal)),
-            delivery: (goal == Goal::Each).then(|| Delivery::new(limits.concurrency)),
+            delivery: (goal == Goal::Each).then(|| Delivery::new(control.limits.concurrency)),
             recorded: recorder.map(|recorder| recorder.begin(&control.info, parent)),
             control,
             _body: body,
