@@ -70,7 +70,7 @@ impl<W: Work> Run<W> {
         let ordered = self.control().stopped();
         self.control().stop(Stop::Abandoned);
         let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
-        let mut complete = ordered.is_none();
+        let mut complete = true;
         for place in lock(&self.seats).iter() {
             let mut kept = lock(&place.kept);
             kept.outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
@@ -101,7 +101,11 @@ impl<W: Work> Run<W> {
                 (Vec::new(), Contained::empty())
             }
         };
-        self.record_end(complete.then_some(RunEnd::Finished).or(ordered.is_none().then_some(RunEnd::Lost)));
+        self.record_end(match ordered {
+            Some(stop) => stop.into(),
+            None if complete => RunEnd::Finished,
+            None => RunEnd::Lost,
+        });
         let rest = Rest { stop, items, index: self.pulled() };
         for branch in waiting {
             let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();
@@ -114,32 +118,10 @@ impl<W: Work> Run<W> {
     }
 
     /// The failure of a branch that the run has not come to.
-    fn missing(&self, index: usize, stop: Stop) -> Failure {
+    pub(super) fn missing(&self, index: usize, stop: Stop) -> Failure {
         let failure = self.failure(index, 0, Duration::ZERO, stop.cause(false, true));
         self.record_other(&failure);
         failure
-    }
-
-    /// A branch has ended without a child.
-    fn record_other(&self, failure: &Failure) {
-        if let Some(record) = &self.recorded {
-            record.add_other(failure);
-        }
-    }
-
-    /// The branches that nobody has asked for.
-    pub(super) fn record_open_branches(&self) {
-        let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
-        if let Some(record) = &self.recorded {
-            record.open_branches().into_iter().for_each(|index| drop(self.missing(index, stop)));
-        }
-    }
-
-    /// The run has ended, in this way or in that which its order to stop says.
-    pub(super) fn record_end(&self, end: Option<RunEnd>) {
-        if let Some(record) = &self.recorded {
-            record.end(end.unwrap_or_else(|| self.control().stopped().unwrap_or(Stop::Abandoned).into()));
-        }
     }
 }
 

@@ -115,7 +115,7 @@ struct StopOnDrop<W: Work>(Arc<Run<W>>);
 impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
         self.0.control().stop(Stop::Abandoned);
-        self.0.record_end(None);
+        self.0.record_end(self.0.control().stopped().unwrap_or(Stop::Abandoned).into());
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use super::contain::{discard, lock};
 use super::control::{Stop, nanos};
 use super::log::{Line, Logged};
+use super::run::Run;
 use super::seat::{Moment, NEVER};
+use super::work::Work;
 use crate::agent::{AgentContext, Roster, RunInfo};
 use crate::outcome::{AttemptReport, BranchReport, Failure, ParentAttempt, Report, RunEnd, RunReport};
 
@@ -144,6 +146,31 @@ impl Drop for Record {
     fn drop(&mut self) {
         // A failure holds a value of the user's.
         lock(&self.others).drain(..).filter_map(|line| line.failure).for_each(discard);
+    }
+}
+
+/// What a run tells its recorder, besides what stands in its places.
+impl<W: Work> Run<W> {
+    /// A branch has ended without a child.
+    pub(super) fn record_other(&self, failure: &Failure) {
+        if let Some(record) = &self.recorded {
+            record.add_other(failure);
+        }
+    }
+
+    /// The branches that nobody has asked for.
+    pub(super) fn record_open_branches(&self) {
+        let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
+        if let Some(record) = &self.recorded {
+            record.open_branches().into_iter().for_each(|index| drop(self.missing(index, stop)));
+        }
+    }
+
+    /// The run has ended.
+    pub(super) fn record_end(&self, end: RunEnd) {
+        if let Some(record) = &self.recorded {
+            record.end(end);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod policy;
 mod queue_timeout;
 mod random_moments;
 mod recorder;
+mod recorder_deaths;
 mod restarts;
 mod scenarios;
 mod support;
