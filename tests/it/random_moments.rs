@@ -205,3 +205,41 @@ fn reports_on_real_threads() {
     let runtime = threads(2);
     runtime.block_on(async { tokio::spawn(record_at_random_moments(MOMENTS, 6)).await }).unwrap();
 }
+
+/// A queue that times out at a random moment: what had started by then ends by itself, and nothing else does.
+async fn queue_timeout_at_random_moments(moments: u64, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut cut, mut whole) = (0, 0);
+    for _ in 0..moments {
+        let (gauge, counted) =
+            (Gauge::default(), Arc::new(Vec::from_iter((0..ITEMS).map(|_| Seen::default()))));
+        let limit = Duration::from_micros(random.u64(1..4000));
+        let fan_out = foreach(0..ITEMS, seen(&gauge, &counted)).concurrency(8).queue_timeout(limit);
+        let outcomes = fan_out.restart(restart()).settled().await;
+        assert_eq!((outcomes.len(), gauge.running()), (ITEMS, 0));
+        assert!(gauge.peak() <= 8, "who shows out makes no attempt: {}", gauge.peak());
+        for (n, outcome) in outcomes.iter().enumerate() {
+            let begun = counted[n].begun.load(Ordering::SeqCst);
+            match outcome {
+                Ok(value) => assert!(*value == n && begun > 0),
+                Err(failure) => {
+                    assert!(matches!(failure.cause(), Cause::QueueTimedOut { .. }), "{failure:?}");
+                    assert_eq!((failure.index(), failure.attempts(), begun), (n, 0, 0));
+                }
+            }
+        }
+        if outcomes.iter().all(Result::is_ok) { whole += 1 } else { cut += 1 }
+    }
+    assert!(cut > moments / 10, "the moments are spread over the run: {cut} cut, {whole} whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue_timeouts_on_the_paused_clock() {
+    queue_timeout_at_random_moments(MOMENTS, 7).await;
+}
+
+#[test]
+fn queue_timeouts_on_real_threads() {
+    let runtime = threads(2);
+    runtime.block_on(async { tokio::spawn(queue_timeout_at_random_moments(MOMENTS, 8)).await }).unwrap();
+}

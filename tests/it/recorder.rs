@@ -60,6 +60,21 @@ async fn a_finished_run_shows_who_waited_and_ran_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_does_not_wait_ends_where_it_started() {
+    // The child of the second one has nothing more to do and waits for five seconds; one child goes on at once.
+    let recorder = Recorder::default();
+    let agent = agent_fn(|millis: u64, _| async move { if millis > 0 { wait(millis).await } else { Ok(0) } });
+    foreach([5000, 0], agent).record(&recorder).all().await.unwrap();
+    let agent = agent_fn(|millis: u64, _| async move { if millis > 0 { wait(millis).await } else { Ok(0) } });
+    foreach([100, 0, 0, 100], agent).concurrency(1).record(&recorder).all().await.unwrap();
+    let report = recorder.report();
+    assert_eq!(spans(&report.runs()[0].branches()[1]), [(1, 0, Some(0))]);
+    assert_eq!(spans(&report.runs()[1].branches()[1]), [(1, 100, Some(100))]);
+    assert_eq!(spans(&report.runs()[1].branches()[2]), [(1, 100, Some(100))]);
+    assert_eq!(report.runs()[1].mean_attempt().map(millis), Some(50));
+}
+
+#[tokio::test(start_paused = true)]
 async fn retried_attempts_keep_their_causes() {
     let recorder = Recorder::default();
     let agent = AgentRef::new(agent_fn(|(): (), cx: AgentContext| async move {

@@ -33,7 +33,7 @@ impl BranchReport {
 
     /// From the start of the run to the start of the branch's first attempt; `None` if it has not started.
     pub fn queue_wait(&self) -> Option<Duration> {
-        self.attempts.first().map(AttemptReport::start)
+        self.attempts.first().filter(|attempt| attempt.number == 1).map(AttemptReport::start)
     }
 
     /// The attempts that were started, in their order.
