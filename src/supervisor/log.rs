@@ -38,6 +38,8 @@ pub(super) struct Line {
     pub(super) last: bool,
 }
 
+const _: () = assert!(size_of::<Success>() <= 24 && size_of::<Line>() <= 40);
+
 /// An attempt, as far as its log is concerned.
 #[derive(Clone, Copy)]
 pub(super) struct Span {

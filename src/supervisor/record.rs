@@ -25,7 +25,7 @@ use crate::outcome::{AttemptReport, BranchReport, Failure, ParentAttempt, Report
 ///
 /// ```
 /// use std::time::Duration;
-/// use sortie::{Recorder, Restart, RunEnd, foreach};
+/// use sortie::{Recorder, RunEnd, foreach};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
 /// async fn work(seconds: u64) -> Result<u64, &'static str> {
