@@ -10,6 +10,7 @@
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
+//! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -21,15 +22,17 @@ mod policy;
 mod supervisor;
 mod system;
 
-pub use agent::{
-    Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, RunId, agent_fn, blocking,
-};
+pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, agent_fn, blocking};
 pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
     branches, foreach,
 };
-pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
+pub use outcome::{
+    AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,
+    ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+};
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
+pub use supervisor::Recorder;
 pub use supervisor::tree::{Phase, Shutdown, SystemError};
 pub use system::{
     Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,

@@ -22,7 +22,7 @@ use crate::outcome::AgentError;
 
 pub use blocking::{Blocking, blocking};
 pub(crate) use body::{Bodies, Body};
-pub use context::{AgentContext, RunId};
+pub use context::AgentContext;
 pub(crate) use context::{Attempt, Home, RunInfo};
 pub use function::{AgentFn, agent_fn};
 pub use into_agent::IntoAgent;

@@ -23,6 +23,20 @@ impl Roster {
         }
     }
 
+    /// How many branches there are, where this is known from the start.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Self::Same { .. } => None,
+            Self::Keyed { keys, .. } => Some(keys.len()),
+            Self::Each(branches) => Some(branches.len()),
+        }
+    }
+
+    /// The label or key.
+    pub(crate) fn name(&self, index: usize) -> Option<Arc<str>> {
+        self.label(index).or_else(|| self.key(index)).cloned()
+    }
+
     pub(crate) fn label(&self, index: usize) -> Option<&Arc<str>> {
         match self {
             Self::Same { .. } | Self::Keyed { .. } => None,

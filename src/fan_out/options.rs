@@ -8,7 +8,7 @@ use crate::agent::{AgentContext, ambient};
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
 use crate::supervisor::tree::TreeHandle;
-use crate::supervisor::{Collected, Goal, Order, execute};
+use crate::supervisor::{Collected, Goal, Order, Recorder, execute};
 
 /// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
 ///
@@ -36,13 +36,15 @@ pub struct FanOut<B> {
     parent: Option<AgentContext>,
     /// The system that answers for the run.
     system: Option<TreeHandle>,
+    recorder: Option<Recorder>,
 }
 
 // The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
 // hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
-        Self { branches, timeout: None, limits: Limits::default(), parent: None, system: None }
+        let (limits, parent, system, recorder) = (Limits::default(), None, None, None);
+        Self { branches, timeout: None, limits, parent, system, recorder }
     }
 
     /// The same fan-out, in a system.
@@ -100,6 +102,42 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// How long a branch may wait for the start of its first attempt, from the moment the ending is first polled. No limit
+    /// unless set.
+    ///
+    /// A branch that has not started by then ends as [`Cause::QueueTimedOut`](crate::Cause::QueueTimedOut), at that very
+    /// moment, also while every slot is taken; branches that have started are not affected, nor are those that wait for
+    /// another attempt. So it tells work that came too late from work that was too slow, which is what
+    /// [`timeout`](FanOut::timeout) is for, and keeps what is under way, which a [`deadline`](FanOut::deadline) does not.
+    ///
+    /// Every item of a `foreach` gets its outcome, for which its iterator is taken to its end; one whose `size_hint` says
+    /// that it is endless ends there instead. Items that a slow consumer of a [`stream`](FanOut::stream) keeps from
+    /// starting are too late as well.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sortie::{Cause, foreach};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// async fn hour(n: u32) -> Result<u32, std::convert::Infallible> {
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     Ok(n)
+    /// }
+    /// let outcomes = foreach(0..3, hour).concurrency(2).queue_timeout(Duration::from_secs(5)).settled().await;
+    /// assert!(outcomes[0].is_ok() && outcomes[1].is_ok());
+    /// let failure = outcomes[2].as_ref().unwrap_err();
+    /// assert!(matches!(failure.cause(), Cause::QueueTimedOut { .. }));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn queue_timeout(mut self, limit: Duration) -> Self {
+        self.limits.queue_timeout = Some(positive(limit, "a queue timeout", "leave it out for no limit"));
+        self
+    }
+
     /// Allows further attempts, each with a clone of the input, to the branches that have no policy of their own. One
     /// attempt unless set, here or on the agent.
     pub fn restart(mut self, policy: Restart) -> Self
@@ -126,6 +164,14 @@ impl<B: Branches> FanOut<B> {
     /// microseconds for each attempt.
     pub fn fresh_children(mut self) -> Self {
         self.limits.fresh_children = true;
+        self
+    }
+
+    /// Has the run recorded, attempt by attempt, however it ends. The last recorder counts; unless set, none does.
+    ///
+    /// A run that is nested in one of its attempts has a recorder of its own, which may be the same.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
         self
     }
 
@@ -176,8 +222,8 @@ impl<B: Branches> FanOut<B> {
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
         let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
-        let Self { limits, system, .. } = self;
-        (shape, Order { work, branches: jobs, roster, limits, goal, parent, system })
+        let Self { limits, system, recorder, .. } = self;
+        (shape, Order { work, branches: jobs, roster, limits, goal, parent, system, recorder })
     }
 }
 
@@ -190,6 +236,7 @@ impl<B> FanOut<B> {
             limits: self.limits,
             parent: self.parent,
             system: self.system,
+            recorder: self.recorder,
         })
     }
 }

@@ -29,6 +29,13 @@ pub enum Cause {
         /// Whether the attempt has ended; if not, there was no further attempt beside it.
         stopped: bool,
     },
+    /// The branch's first attempt had not started when the fan-out's [`queue_timeout`](crate::FanOut::queue_timeout) had
+    /// passed.
+    #[non_exhaustive]
+    QueueTimedOut {
+        /// The queue timeout, from the start of the fan-out.
+        limit: Duration,
+    },
     /// The fan-out exceeded its deadline before this branch was done.
     #[non_exhaustive]
     DeadlineExceeded {
@@ -62,7 +69,7 @@ impl Cause {
             | Self::DeadlineExceeded { stopped, .. }
             | Self::Cancelled { stopped }
             | Self::ShutDown { stopped } => stopped,
-            Self::Failed(_) | Self::Panicked(_) | Self::Stuck => true,
+            Self::Failed(_) | Self::Panicked(_) | Self::QueueTimedOut { .. } | Self::Stuck => true,
         }
     }
 }
@@ -73,6 +80,9 @@ impl fmt::Display for Cause {
             Self::Failed(error) => error.fmt(f)?,
             Self::Panicked(message) => write!(f, "panicked: {message}")?,
             Self::TimedOut { limit, .. } => write!(f, "timed out after {}", format_duration(*limit))?,
+            Self::QueueTimedOut { limit } => {
+                write!(f, "timed out in the queue after {}", format_duration(*limit))?;
+            }
             Self::DeadlineExceeded { limit, .. } => {
                 write!(f, "exceeded the deadline of {}", format_duration(*limit))?;
             }

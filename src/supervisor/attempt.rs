@@ -31,11 +31,13 @@ pub(super) struct Desk<'a> {
     pub(super) seat: &'a Arc<Seat>,
     /// The last attempt's context, for the next one.
     spare: Option<AgentContext>,
+    /// Whether the last attempt has waited at an `.await`.
+    pub(super) has_waited: bool,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
-        Self { control, seat, spare: None }
+        Self { control, seat, spare: None, has_waited: false }
     }
 
     /// Makes one attempt, which starts `now`.
@@ -68,11 +70,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Polls the agent's future to its end, or until its time is up (`None`).
-    async fn run<O>(&self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
+    async fn run<O>(&mut self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
+        self.has_waited = false;
         // Most attempts in a tight loop end at their first poll: those need no timer.
         if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
             return Some(ended);
         }
+        self.has_waited = true;
         let _suspended = self.control.suspend();
         let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
         if ended.is_none() {

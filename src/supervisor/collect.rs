@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 use super::contain::{Contained, EachContained, contain, discard, lock};
 use super::control::Stop;
+use super::log::Span;
 use super::queue::Branches;
 use super::run::Run;
 use super::seat::Duty;
 use super::work::Work;
-use crate::outcome::{Cause, Failure, Outcome};
+use crate::outcome::{Cause, Failure, Outcome, RunEnd};
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {
@@ -47,6 +49,7 @@ impl<W: Work> Run<W> {
         if lock(&self.progress).is_won() {
             // Nobody asks what became of the rest.
             rest.items.clear();
+            self.record_open_branches();
         }
         while let Some((index, outcome)) = rest.next(self) {
             outcomes.0.push(outcome);
@@ -64,28 +67,50 @@ impl<W: Work> Run<W> {
     pub(super) fn leave(&self, mut found: impl FnMut(usize, Outcome<W::Output>)) -> Rest<W> {
         // A run that is complete has no order to stop; one that is neither has lost its supervisor. From here on nothing
         // is pulled, and contexts that have outlived their attempts show it.
+        let ordered = self.control().stopped();
         self.control().stop(Stop::Abandoned);
         let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
+        let mut complete = true;
         for place in lock(&self.seats).iter() {
-            let mut outcomes = lock(&place.outcomes);
-            outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
+            let mut kept = lock(&place.kept);
+            kept.outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
             if let Some(cut) = place.seat.occupant() {
                 if place.seat.claim(cut.ticket) {
+                    complete = false;
                     let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
                     let elapsed = self.control().since(cut.branch_started);
                     let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
-                    found(cut.index, Err(failure));
+                    let outcome = Err(failure);
+                    if let Some(log) = &mut kept.log {
+                        let span = Span::of(&cut, self.control().now());
+                        log.conclude(&place.seat, cut.index, span, &outcome);
+                    }
+                    found(cut.index, outcome);
                 }
             }
         }
         // After the seats: a child that is not stopped may have put a branch back meanwhile. If the iterator is being
         // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
-        let (waiting, items) =
-            self.try_queue().map_or_else(|| (Vec::new(), Contained::empty()), |mut queue| queue.take());
+        let (waiting, items) = match self.try_queue() {
+            Some(mut queue) => {
+                complete &= queue.backlog(Instant::now(), false).done;
+                queue.take()
+            }
+            None => {
+                complete = false;
+                (Vec::new(), Contained::empty())
+            }
+        };
+        self.record_end(match ordered {
+            Some(stop) => stop.into(),
+            None if complete => RunEnd::Finished,
+            None => RunEnd::Lost,
+        });
         let rest = Rest { stop, items, index: self.pulled() };
         for branch in waiting {
             let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();
             let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
+            self.record_other(&failure);
             found(branch.index, Err(failure));
             discard(branch.job);
         }
@@ -93,8 +118,10 @@ impl<W: Work> Run<W> {
     }
 
     /// The failure of a branch that the run has not come to.
-    fn missing(&self, index: usize, stop: Stop) -> Failure {
-        self.failure(index, 0, Duration::ZERO, stop.cause(false, true))
+    pub(super) fn missing(&self, index: usize, stop: Stop) -> Failure {
+        let failure = self.failure(index, 0, Duration::ZERO, stop.cause(false, true));
+        self.record_other(&failure);
+        failure
     }
 }
 
@@ -127,7 +154,9 @@ impl<W: Work> Rest<W> {
             Err(panic) => {
                 self.items.clear();
                 let cause = Cause::Panicked(format!("the iterator of the items: {panic}"));
-                run.failure(index, 0, Duration::ZERO, cause)
+                let failure = run.failure(index, 0, Duration::ZERO, cause);
+                run.record_other(&failure);
+                failure
             }
         };
         self.index += 1;

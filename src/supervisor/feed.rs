@@ -103,7 +103,7 @@ async fn wait<W: Work>(
         Either::Left(_) => None,
         Either::Right((Either::Left(_), ended)) => Some(ended),
         Either::Right((Either::Right(_), ended)) => {
-            run.control().stop(Stop::Unwanted);
+            run.control().stop(Stop::Cancelled);
             Some(ended)
         }
     }

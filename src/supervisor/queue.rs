@@ -31,6 +31,8 @@ pub(super) struct Queue<J> {
     pulled: usize,
     waiting: BinaryHeap<Waiting<J>>,
     most_waiting: usize,
+    /// Whether the branches that have not started are over.
+    expired: bool,
 }
 
 /// What a child gets when it asks.
@@ -49,6 +51,8 @@ pub(super) enum Pulled<J> {
 pub(super) struct Backlog {
     /// At most how many branches could start now; `usize::MAX` if the iterator does not know.
     pub(super) ready: usize,
+    /// At most how many branches have waited too long for their first attempt.
+    pub(super) expired: usize,
     /// When the next of those that wait is due, if that is later than now.
     pub(super) next_due: Option<Instant>,
     /// Whether nothing is left, now or later.
@@ -62,6 +66,7 @@ impl<J> Queue<J> {
             pulled: 0,
             waiting: BinaryHeap::new(),
             most_waiting: concurrency.saturating_mul(4),
+            expired: false,
         }
     }
 
@@ -73,9 +78,27 @@ impl<J> Queue<J> {
                 return Pulled::Branch(first.branch);
             }
         }
-        if self.waiting.len() >= self.most_waiting {
+        if self.waiting.len() >= self.most_waiting || self.expired {
             return Pulled::Nothing;
         }
+        self.pull_new()
+    }
+
+    /// Takes a branch that has not started in time: from now on none does. A list that is known to be endless ends.
+    pub(super) fn pull_expired(&mut self) -> Pulled<J> {
+        self.expired = true;
+        if self.is_endless() {
+            self.cursor.clear();
+        }
+        self.pull_new()
+    }
+
+    fn is_endless(&self) -> bool {
+        let hint = self.cursor.get().map(|cursor| contain(|| cursor.size_hint()));
+        matches!(hint, Some(Ok((usize::MAX, _))))
+    }
+
+    fn pull_new(&mut self) -> Pulled<J> {
         let Some(cursor) = self.cursor.get_mut() else { return Pulled::Nothing };
         let index = self.pulled;
         match contain(|| cursor.next()) {
@@ -105,7 +128,8 @@ impl<J> Queue<J> {
         !self.waiting.is_empty()
     }
 
-    pub(super) fn backlog(&mut self, now: Instant) -> Backlog {
+    /// What there is to do. `expired` says whether branches that have not started are over.
+    pub(super) fn backlog(&mut self, now: Instant, expired: bool) -> Backlog {
         let (due, next_due) = match self.waiting.peek().map(|first| first.due) {
             Some(first) if first <= now => {
                 let due = self.waiting.iter().filter(|waiting| waiting.due <= now).count();
@@ -116,7 +140,8 @@ impl<J> Queue<J> {
         let new = self.most_new();
         let paused = self.waiting.len() - due >= self.most_waiting;
         Backlog {
-            ready: if paused { due } else { due.saturating_add(new) },
+            ready: if paused || expired { due } else { due.saturating_add(new) },
+            expired: if expired { new } else { 0 },
             next_due,
             done: new == 0 && self.waiting.is_empty(),
         }

@@ -140,6 +140,7 @@ impl State {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
+                    self.usher_out(&backlog, now, myself).await;
                     if backlog.done && idle && control.releases() == releases {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
@@ -168,7 +169,7 @@ impl State {
         let crew = Arc::clone(&self.crew);
         let control = crew.control();
         let cap = control.limits.concurrency;
-        let (driving, suspended) = (control.driving(), control.suspended());
+        let (driving, suspended) = (self.driving(), control.suspended());
         let wanted = (suspended + self.workers).max(2 * suspended).min(cap);
         let mut missing = wanted.saturating_sub(driving).min(backlog.ready);
         let may_grow = backlog.ready > missing && driving + missing < cap;
@@ -177,7 +178,7 @@ impl State {
             // It was suspended before it could see that this matters.
             control.wake();
         }
-        for member in self.children.values() {
+        for member in self.children.values().filter(|member| !member.seat.usher) {
             if missing == 0 || control.parked() == 0 {
                 break;
             }
@@ -189,16 +190,16 @@ impl State {
                 }
             }
         }
-        while missing > 0 && self.children.len() < cap && control.is_open() {
-            self.hire(myself).await;
+        while missing > 0 && self.hired() < cap && control.is_open() {
+            self.hire(false, myself).await;
             missing -= 1;
         }
     }
 
-    async fn hire(&mut self, myself: &ActorRef<Wake>) {
+    pub(super) async fn hire(&mut self, usher: bool, myself: &ActorRef<Wake>) {
         // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(), |free| self.vacant.swap_remove(free));
+        let free = self.vacant.iter().rposition(|seat| seat.usher == usher && !seat.bodies.any_running());
+        let seat = free.map_or_else(|| self.crew.new_seat(usher), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
         let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
         // No name: names of actors are global to the process.
