@@ -12,6 +12,7 @@ mod body;
 mod context;
 mod function;
 mod into_agent;
+mod keys;
 mod reference;
 mod roster;
 
@@ -25,6 +26,7 @@ pub use context::{AgentContext, RunId};
 pub(crate) use context::{Attempt, RunInfo};
 pub use function::{AgentFn, agent_fn};
 pub use into_agent::IntoAgent;
+pub use keys::Keys;
 pub use reference::AgentRef;
 pub(crate) use reference::Copying;
 pub(crate) use roster::Roster;

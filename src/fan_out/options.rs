@@ -149,9 +149,11 @@ impl<B: Branches> FanOut<B> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
         async move {
-            let (shape, Collected { outcomes, first_failure, .. }) = self.run(Goal::All).await;
-            let failure =
-                first_failure.or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned());
+            let (shape, Collected { outcomes, first_failure, cut, .. }) = self.run(Goal::All).await;
+            let failure = first_failure
+                .or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned())
+                // Not all of a stream is not all.
+                .or(cut);
             match failure {
                 Some(failure) => Err(AllError::new(failure, B::outcomes(shape, outcomes))),
                 None => Ok(B::values(shape, outcomes.into_iter().filter_map(Result::ok).collect())),
@@ -165,14 +167,20 @@ impl<B: Branches> FanOut<B> {
     }
 
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
-        let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
+        let Prepared { work, source, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
-        (shape, Order { work, branches: jobs, roster, limits: self.limits, goal, parent })
+        (shape, Order { work, source, roster, limits: self.limits, goal, parent })
     }
 }
 
 impl<B> FanOut<B> {
     /// The same fan-out over other branches.
+    pub(crate) fn map<C>(self, change: impl FnOnce(B) -> C) -> FanOut<C> {
+        let Self { branches, timeout, limits, parent } = self;
+        FanOut { branches: change(branches), timeout, limits, parent }
+    }
+
+    /// The same, if there are any.
     pub(crate) fn try_map<C, E>(self, change: impl FnOnce(B) -> Result<C, E>) -> Result<FanOut<C>, E> {
         Ok(FanOut {
             branches: change(self.branches)?,

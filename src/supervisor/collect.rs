@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use super::contain::{Contained, EachContained, contain, discard, lock};
+use super::contain::{EachContained, discard, lock};
 use super::control::Stop;
-use super::queue::Branches;
 use super::run::Run;
 use super::seat::Duty;
+use super::source::{Cursor, Next};
 use super::work::Work;
-use crate::outcome::{Cause, Failure, Outcome};
+use crate::outcome::{Failure, Outcome};
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {
@@ -19,6 +19,8 @@ pub(crate) struct Collected<O> {
     pub(crate) first_failure: Option<Failure>,
     /// The branches that succeeded first, in this order, where so many were wanted.
     pub(crate) winners: Vec<usize>,
+    /// What stands for the items that had not arrived, where a stream was cut short and its rest might have mattered.
+    pub(crate) cut: Option<Failure>,
 }
 
 /// How many items of a stopped run are counted between two looks at the rest of the runtime.
@@ -46,7 +48,7 @@ impl<W: Work> Run<W> {
         outcomes.0.extend((outcomes.0.len()..rest.index).map(missing));
         if lock(&self.progress).is_won() {
             // Nobody asks what became of the rest.
-            rest.items.clear();
+            (rest.items, rest.is_cut) = (Cursor::empty(), false);
         }
         while let Some((index, outcome)) = rest.next(self) {
             outcomes.0.push(outcome);
@@ -56,7 +58,8 @@ impl<W: Work> Run<W> {
         }
         let progress = lock(&self.progress);
         let (first_failure, winners) = (progress.first_failure().cloned(), progress.winners().to_vec());
-        Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners }
+        let cut = rest.is_cut.then(|| self.missing(rest.index, rest.stop));
+        Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners, cut }
     }
 
     /// Ends the run for good. Hands over the outcomes that nobody has taken yet, with those of branches that were cut
@@ -81,8 +84,9 @@ impl<W: Work> Run<W> {
         // After the seats: a child that is not stopped may have put a branch back meanwhile. If the iterator is being
         // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
         let (waiting, items) =
-            self.try_queue().map_or_else(|| (Vec::new(), Contained::empty()), |mut queue| queue.take());
-        let rest = Rest { stop, items, index: self.pulled() };
+            self.try_queue().map_or_else(|| (Vec::new(), Cursor::empty()), |mut queue| queue.take());
+        let is_cut = self.arrivals.as_ref().is_some_and(|arrivals| arrivals.close());
+        let rest = Rest { stop, items, is_cut, index: self.pulled() };
         for branch in waiting {
             let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();
             let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
@@ -101,7 +105,9 @@ impl<W: Work> Run<W> {
 /// The branches that a stopped run has never come to.
 pub(super) struct Rest<W: Work> {
     stop: Stop,
-    items: Contained<Branches<W::Job>>,
+    items: Cursor<W::Job>,
+    /// Whether the items come from a stream that had not ended.
+    is_cut: bool,
     index: usize,
 }
 
@@ -110,24 +116,16 @@ impl<W: Work> Rest<W> {
     /// known to be no end of them.
     pub(super) fn next(&mut self, run: &Run<W>) -> Option<(usize, Outcome<W::Output>)> {
         let index = self.index;
-        let items = self.items.get_mut()?;
-        let pulled = contain(|| match items.size_hint() {
-            (usize::MAX, _) => None,
-            _ => items.next(),
-        });
-        let failure = match pulled {
-            Ok(Some(job)) => {
+        let next = if self.items.is_endless() { Next::Nothing } else { self.items.next() };
+        let failure = match next {
+            Next::Job(job) => {
                 discard(job);
                 run.missing(index, self.stop)
             }
-            Ok(None) => {
-                self.items.clear();
+            Next::Failed(cause) => run.failure(index, 0, Duration::ZERO, *cause),
+            Next::Nothing => {
+                self.items = Cursor::empty();
                 return None;
-            }
-            Err(panic) => {
-                self.items.clear();
-                let cause = Cause::Panicked(format!("the iterator of the items: {panic}"));
-                run.failure(index, 0, Duration::ZERO, cause)
             }
         };
         self.index += 1;

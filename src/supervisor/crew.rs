@@ -12,6 +12,7 @@ use super::queue::Backlog;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
 use super::shift::{Leave, Shift};
+use super::usher::Ushering;
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -26,6 +27,9 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     /// Makes attempts in the seat with this number, one after the other.
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
+
+    /// Where the items come from a stream: a seat for its usher, and what it does there.
+    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)>;
 
     /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
     fn backlog(&self, now: Instant) -> Option<Backlog>;
@@ -66,6 +70,13 @@ impl<W: Work> Crew for Run<W> {
             }
             leave
         })
+    }
+
+    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)> {
+        let arrivals = Arc::clone(self.arrivals.as_ref()?);
+        let seat = self.new_seat();
+        let ushering = Ushering::new(self, arrivals, Arc::clone(&seat));
+        Some((seat, Box::pin(ushering.work())))
     }
 
     fn backlog(&self, now: Instant) -> Option<Backlog> {

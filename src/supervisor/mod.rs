@@ -12,6 +12,8 @@
 //! | `Feed` | a run whose outcomes are taken while it is under way |
 //! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
+//! | `Source` | where the branches come from: an iterator or a stream |
+//! | `Arrivals`, `Usher` | what has arrived from a stream, and the child that polls it |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
@@ -21,6 +23,7 @@
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
 
+mod arrivals;
 mod attempt;
 mod child;
 mod collect;
@@ -36,7 +39,9 @@ mod run;
 mod run_supervisor;
 mod seat;
 mod shift;
+mod source;
 mod timer;
+mod usher;
 mod work;
 
 use std::pin::pin;
@@ -55,15 +60,15 @@ use control::Stop;
 use crew::Crew;
 pub(crate) use feed::{Fed, feed};
 pub(crate) use goal::Goal;
-pub(crate) use queue::Branches;
 use run::Run;
 use run_supervisor::RunSupervisor;
+pub(crate) use source::Source;
 pub use work::{Policy, Work};
 
 /// What is to be run.
 pub(crate) struct Order<W: Work> {
     pub(crate) work: W,
-    pub(crate) branches: Branches<W::Job>,
+    pub(crate) source: Source<W::Job>,
     pub(crate) roster: Roster,
     pub(crate) limits: Limits,
     pub(crate) goal: Goal,

@@ -2,14 +2,15 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::contain::{Contained, contain, discard};
+use super::arrivals::Arrivals;
+use super::contain::discard;
 use super::seat::Moment;
-
-/// The branches of a run, before they are pulled.
-pub(crate) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
+use super::source::{Cursor, Next, Source};
+use crate::outcome::Cause;
 
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {
@@ -23,11 +24,11 @@ pub(super) struct Branch<J> {
 
 /// The branches of a run that have no attempt running.
 ///
-/// New ones come from the iterator, one by one and only when a child asks, so that a run over a million items holds as
+/// New ones come from the cursor, one by one and only when a child asks, so that a run over a million items holds as
 /// many of them as it has slots. Those that wait for their backoff hold no slot; while there are many of them, the
 /// cursor pauses, or a run whose every item fails would pull them all.
 pub(super) struct Queue<J> {
-    cursor: Contained<Branches<J>>,
+    cursor: Cursor<J>,
     pulled: usize,
     waiting: BinaryHeap<Waiting<J>>,
     most_waiting: usize,
@@ -36,10 +37,11 @@ pub(super) struct Queue<J> {
 /// What a child gets when it asks.
 pub(super) enum Pulled<J> {
     Branch(Branch<J>),
-    /// The iterator panicked in the place of this branch. There are no further ones.
-    Panicked {
+    /// A branch that fails without an attempt: the iterator or the stream panicked in its place, or its key is another
+    /// one's.
+    Failed {
         index: usize,
-        message: String,
+        cause: Box<Cause>,
     },
     Nothing,
 }
@@ -51,14 +53,16 @@ pub(super) struct Backlog {
     pub(super) ready: usize,
     /// When the next of those that wait is due, if that is later than now.
     pub(super) next_due: Option<Instant>,
-    /// Whether nothing is left, now or later.
+    /// Whether no branch waits for a slot, now or later, of those that have come.
+    pub(super) exhausted: bool,
+    /// The same, and none is still to come.
     pub(super) done: bool,
 }
 
 impl<J> Queue<J> {
-    pub(super) fn new(branches: Branches<J>, concurrency: usize) -> Self {
+    pub(super) fn new(source: Source<J>, concurrency: usize) -> Self {
         Self {
-            cursor: Contained::new(branches),
+            cursor: Cursor::new(source, concurrency),
             pulled: 0,
             waiting: BinaryHeap::new(),
             most_waiting: concurrency.saturating_mul(4),
@@ -76,22 +80,17 @@ impl<J> Queue<J> {
         if self.waiting.len() >= self.most_waiting {
             return Pulled::Nothing;
         }
-        let Some(cursor) = self.cursor.get_mut() else { return Pulled::Nothing };
         let index = self.pulled;
-        match contain(|| cursor.next()) {
-            Ok(Some(job)) => {
+        match self.cursor.next() {
+            Next::Job(job) => {
                 self.pulled += 1;
                 Pulled::Branch(Branch { index, attempt: 1, started: None, job })
             }
-            Ok(None) => {
-                self.cursor.clear();
-                Pulled::Nothing
-            }
-            Err(message) => {
+            Next::Failed(cause) => {
                 self.pulled += 1;
-                self.cursor.clear();
-                Pulled::Panicked { index, message: format!("the iterator of the items: {message}") }
+                Pulled::Failed { index, cause }
             }
+            Next::Nothing => Pulled::Nothing,
         }
     }
 
@@ -100,9 +99,14 @@ impl<J> Queue<J> {
         self.waiting.push(Waiting { due, branch });
     }
 
-    /// Whether a branch waits for another attempt.
+    /// Whether a branch waits for another attempt, or has arrived by itself.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.arrivals().is_some_and(|arrivals| arrivals.ready() > 0)
+    }
+
+    /// What has arrived, where it does so by itself.
+    pub(super) fn arrivals(&self) -> Option<&Arc<Arrivals<J>>> {
+        self.cursor.arrivals()
     }
 
     pub(super) fn backlog(&mut self, now: Instant) -> Backlog {
@@ -113,12 +117,16 @@ impl<J> Queue<J> {
             }
             first => (0, first),
         };
-        let new = self.most_new();
+        // In this order: once nothing more comes, what has come does not become more.
+        let coming = self.arrivals().is_some_and(|arrivals| arrivals.is_open());
+        let new = self.cursor.ready();
+        let exhausted = new == 0 && self.waiting.is_empty();
         let paused = self.waiting.len() - due >= self.most_waiting;
         Backlog {
             ready: if paused { due } else { due.saturating_add(new) },
             next_due,
-            done: new == 0 && self.waiting.is_empty(),
+            exhausted,
+            done: exhausted && !coming,
         }
     }
 
@@ -127,25 +135,15 @@ impl<J> Queue<J> {
         self.pulled
     }
 
-    /// At most how many branches the cursor still has; `usize::MAX` if it does not know.
-    fn most_new(&self) -> usize {
-        match self.cursor.get().map(|cursor| contain(|| cursor.size_hint())) {
-            None => 0,
-            Some(Ok((_, Some(most)))) => most,
-            // A hint that panics hints at nothing; `next` will say more.
-            Some(Ok((_, None)) | Err(_)) => usize::MAX,
-        }
-    }
-
     /// At most how many branches the run has, those that were pulled included.
     pub(super) fn most(&self) -> usize {
-        self.pulled.saturating_add(self.most_new())
+        self.pulled.saturating_add(self.cursor.most())
     }
 
-    /// Takes all that is left: the branches that wait, and the iterator.
-    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Contained<Branches<J>>) {
+    /// Takes all that is left: the branches that wait, and the cursor.
+    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Cursor<J>) {
         let waiting = self.waiting.drain().map(|waiting| waiting.branch).collect();
-        (waiting, std::mem::replace(&mut self.cursor, Contained::empty()))
+        (waiting, std::mem::replace(&mut self.cursor, Cursor::empty()))
     }
 }
 

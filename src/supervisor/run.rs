@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Order;
+use super::arrivals::Arrivals;
 use super::contain::{Contained, discard, lock, try_lock};
 use super::control::{Control, Stop};
 use super::delivery::Delivery;
@@ -29,6 +30,8 @@ pub(super) struct Run<W: Work> {
     goal: Goal,
     seed: u64,
     pub(super) queue: Mutex<Queue<W::Job>>,
+    /// What has arrived, where the items come from a stream.
+    pub(super) arrivals: Option<Arc<Arrivals<W::Job>>>,
     pulled: AtomicUsize,
     /// Whether a child has found the queue taken and has left.
     turned_away: AtomicBool,
@@ -57,8 +60,8 @@ impl<O> Drop for Place<O> {
 
 impl<W: Work> Run<W> {
     pub(super) fn new(order: Order<W>, parent: Option<&AgentContext>) -> Self {
-        let Order { work, branches, roster, limits, goal, .. } = order;
-        let queue = Queue::new(branches, limits.concurrency);
+        let Order { work, source, roster, limits, goal, .. } = order;
+        let queue = Queue::new(source, limits.concurrency);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
         let info = RunInfo { id: RunId::new(), start: Instant::now(), roster, cancelled };
@@ -66,6 +69,7 @@ impl<W: Work> Run<W> {
             work: Contained::new(work),
             goal,
             seed: fastrand::u64(..),
+            arrivals: queue.arrivals().cloned(),
             queue: Mutex::new(queue),
             pulled: AtomicUsize::new(0),
             turned_away: AtomicBool::new(false),
@@ -89,8 +93,14 @@ impl<W: Work> Run<W> {
 
     /// The label or key of the branch at `index`.
     pub(super) fn name(&self, index: usize) -> Option<Arc<str>> {
-        let roster = &self.control.info.roster;
-        roster.label(index).or_else(|| roster.key(index)).cloned()
+        self.control.info.roster.name(index)
+    }
+
+    /// The same, for whoever gets the outcome of this branch out of the run: nobody asks for the name again.
+    pub(super) fn take_name(&self, index: usize) -> Option<Arc<str>> {
+        let name = self.name(index);
+        self.control.info.roster.forget(index);
+        name
     }
 
     /// Takes the next branch that may start now. A run that shall stop, or whose consumer is behind, gives none.
@@ -108,6 +118,12 @@ impl<W: Work> Run<W> {
             self.control.wake();
         }
         pulled
+    }
+
+    /// Calls the usher if it waits for room and there is. Whoever goes on computing after a `true` yields first.
+    #[inline]
+    pub(super) fn call_usher(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| arrivals.call())
     }
 
     /// A child that was turned away says so, and tries again: either it gets the queue now, or whoever has it will see
@@ -229,5 +245,13 @@ impl<W: Work> Run<W> {
             self.control.stop(Stop::Unwanted);
         }
         true
+    }
+
+    /// The stream of the items has ended: what is wanted may be out of reach.
+    pub(super) fn reconsider(&self) {
+        let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
+        if lock(&self.progress).is_lost(most) {
+            self.control.stop(Stop::Unwanted);
+        }
     }
 }

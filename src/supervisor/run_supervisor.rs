@@ -16,6 +16,7 @@ use super::message::{Resume, Wake};
 use super::queue::Backlog;
 use super::seat::{NEVER, Seat};
 use super::timer::Timer;
+use super::usher;
 use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
@@ -36,6 +37,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct State {
     crew: Arc<dyn Crew>,
     children: HashMap<ActorId, Member>,
+    /// How many of them make no attempts.
+    ushers: usize,
     vacant: Vec<Arc<Seat>>,
     workers: usize,
     timer: Timer,
@@ -46,9 +49,9 @@ pub(super) struct State {
     closing: Option<Closing>,
 }
 
-struct Member {
-    actor: ActorRef<Resume>,
-    seat: Arc<Seat>,
+pub(super) struct Member {
+    pub(super) actor: ActorRef<Resume>,
+    pub(super) seat: Arc<Seat>,
 }
 
 /// The end of a run: nothing is pulled any more, children end by themselves or are killed.
@@ -69,10 +72,12 @@ impl Actor for RunSupervisor {
         myself: ActorRef<Wake>,
         crew: Arc<dyn Crew>,
     ) -> Result<State, ActorProcessingErr> {
-        crew.control().attend(myself);
+        crew.control().attend(myself.clone());
+        let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
-            children: HashMap::new(),
+            ushers: children.len(),
+            children,
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
@@ -184,7 +189,7 @@ impl State {
                 }
             }
         }
-        while missing > 0 && self.children.len() < cap && control.is_open() {
+        while missing > 0 && self.children.len() < cap.saturating_add(self.ushers) && control.is_open() {
             self.hire(myself).await;
             missing -= 1;
         }
@@ -264,7 +269,7 @@ impl State {
     /// Whether bodies that do not stop have held every slot for too long while branches wait for one.
     fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
-        if backlog.done || control.held() < control.limits.concurrency {
+        if backlog.exhausted || control.held() < control.limits.concurrency {
             self.stuck = None;
             return false;
         }

@@ -74,11 +74,15 @@ impl<'a, W: Work> Shift<'a, W> {
         loop {
             // The iterator is the user's as well.
             self.place.seat.set_polling(true);
-            let branch = match self.run.pull() {
+            let pulled = self.run.pull();
+            if self.run.call_usher() {
+                self.stretch.end();
+            }
+            let branch = match pulled {
                 Pulled::Branch(branch) => branch,
-                Pulled::Panicked { index, message } => {
+                Pulled::Failed { index, cause } => {
                     let turn = self.begin(index, 1, self.now);
-                    self.fail(turn, 0, Cause::Panicked(message));
+                    self.fail(turn, 0, *cause);
                     continue;
                 }
                 Pulled::Nothing => {
