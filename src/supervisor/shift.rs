@@ -10,6 +10,7 @@ use super::contain::{Contained, contain, discard};
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
 use super::seat::{Entry, Moment};
+use super::usher::step_aside;
 use super::work::Work;
 use crate::outcome::{AgentError, Cause, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
@@ -23,6 +24,8 @@ pub(super) struct Shift<'a, W: Work> {
     /// The last reading of the clock, when the last attempt started.
     now: Moment,
     stretch: Stretch,
+    /// Whether it has called the usher, and not let it have the thread.
+    has_called: bool,
 }
 
 /// Why a child has stopped working.
@@ -66,7 +69,7 @@ impl<'a, W: Work> Shift<'a, W> {
     pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
         let now = run.control().now();
         let desk = Desk::new(run.control(), &place.seat);
-        Self { run, work, place, desk, now, stretch: Stretch::starting(now) }
+        Self { run, work, place, desk, now, stretch: Stretch::starting(now), has_called: false }
     }
 
     /// Makes attempts until there is nothing to pull, or the child shall not go on.
@@ -77,6 +80,7 @@ impl<'a, W: Work> Shift<'a, W> {
             let pulled = self.run.pull();
             if self.run.call_usher() {
                 self.stretch.end();
+                self.has_called = true;
             }
             let branch = match pulled {
                 Pulled::Branch(branch) => branch,
@@ -117,7 +121,11 @@ impl<'a, W: Work> Shift<'a, W> {
         self.now = self.run.control().now();
         if self.stretch.is_over(self.now) {
             self.place.seat.set_polling(false);
-            yield_now().await;
+            if std::mem::take(&mut self.has_called) {
+                step_aside().await;
+            } else {
+                yield_now().await;
+            }
             self.now = self.run.control().now();
             self.stretch = Stretch::starting(self.now);
         }

@@ -66,6 +66,20 @@ impl Actor for Usher {
     }
 }
 
+/// Lets the usher have the thread, and goes on as soon as any thread is free. To yield as tokio does is to wait for this
+/// one, on which the stream may be polled now and not return.
+pub(super) async fn step_aside() {
+    let mut is_aside = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut is_aside, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// What an usher does: poll, put down, wake the supervisor, wait for room.
 ///
 /// However it ends, the stream is dropped, and where that is not the stream's own end, the run stops.

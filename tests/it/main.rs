@@ -15,6 +15,7 @@ mod drops;
 mod endings;
 mod examples;
 mod failures;
+mod foreach_stream;
 mod input;
 mod layers;
 mod limits;
