@@ -31,7 +31,9 @@ struct Belt<J> {
     expected: usize,
     /// Whether more may come.
     is_open: bool,
-    /// Whether the usher waits for room.
+    /// Whether there is an usher, who has the stream.
+    has_usher: bool,
+    /// Whether it waits for room.
     is_waited_for: bool,
 }
 
@@ -41,7 +43,8 @@ impl<J> Arrivals<J> {
 
     pub(super) fn new(items: Items<J>, concurrency: usize) -> Self {
         let arrived = EachContained(VecDeque::new());
-        let belt = Belt { arrived, expected: usize::MAX, is_open: true, is_waited_for: false };
+        let belt =
+            Belt { arrived, expected: usize::MAX, is_open: true, has_usher: false, is_waited_for: false };
         Self {
             items: Mutex::new(Contained::new(items)),
             belt: Mutex::new(belt),
@@ -52,7 +55,18 @@ impl<J> Arrivals<J> {
 
     /// The stream, for its usher.
     pub(super) fn take_items(&self) -> Option<Items<J>> {
+        lock(&self.belt).has_usher = true;
         lock(&self.items).take()
+    }
+
+    /// The usher has dropped the stream.
+    pub(super) fn usher_leaves(&self) {
+        lock(&self.belt).has_usher = false;
+    }
+
+    /// Whether somebody has the stream. After the end of the run it is somebody who does not return from polling it.
+    pub(super) fn has_usher(&self) -> bool {
+        lock(&self.belt).has_usher
     }
 
     /// Puts down one more. After the end of the run it is dropped.

@@ -58,7 +58,10 @@ impl<W: Work> Run<W> {
         }
         let progress = lock(&self.progress);
         let (first_failure, winners) = (progress.first_failure().cloned(), progress.winners().to_vec());
-        let cut = rest.is_cut.then(|| self.missing(rest.index, rest.stop));
+        let cut = rest.is_cut.then(|| {
+            let cause = rest.stop.cause(true, !self.has_usher());
+            self.failure(rest.index, 0, Duration::ZERO, cause)
+        });
         Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners, cut }
     }
 
@@ -85,6 +88,11 @@ impl<W: Work> Run<W> {
         // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
         let (waiting, items) =
             self.try_queue().map_or_else(|| (Vec::new(), Cursor::empty()), |mut queue| queue.take());
+        if self.has_usher() {
+            tracing::warn!(
+                "the stream of the items does not return from being polled, and is left to itself"
+            );
+        }
         let is_cut = self.arrivals.as_ref().is_some_and(|arrivals| arrivals.close());
         let rest = Rest { stop, items, is_cut, index: self.pulled() };
         for branch in waiting {
@@ -94,6 +102,11 @@ impl<W: Work> Run<W> {
             discard(branch.job);
         }
         rest
+    }
+
+    /// Whether the stream of the items was not given back.
+    fn has_usher(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| arrivals.has_usher())
     }
 
     /// The failure of a branch that the run has not come to.

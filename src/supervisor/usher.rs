@@ -204,6 +204,7 @@ impl<W: Work> Ushering<W> {
 impl<W: Work> Drop for Ushering<W> {
     fn drop(&mut self) {
         self.drop_items();
+        self.arrivals.usher_leaves();
         if !self.is_done {
             self.run.control().stop(Stop::Unwanted);
         }

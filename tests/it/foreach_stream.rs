@@ -450,19 +450,24 @@ fn a_stream_that_blocks_delays_nobody_else() {
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = std::sync::Mutex::new(blocked);
     let seen = Probed::default();
-    let items = seen.stream(stream::iter(0..100).inspect(move |n| {
-        if *n == 4 {
+    let items = seen.stream(stream::iter((0..100).map(|n| 2 * n)).inspect(move |n| {
+        if *n == 8 {
             assert!(blocked.lock().unwrap().recv().is_err());
         }
     }));
     let start = std::time::Instant::now();
-    let outcomes = runtime.block_on(async {
+    let error = runtime.block_on(async {
         let fan_out = foreach_stream(items, &timed(&Gauge::default()).timeout(10 * SECOND)).concurrency(2);
-        tokio::spawn(fan_out.deadline(300 * MS).settled()).await.unwrap()
+        tokio::spawn(fan_out.deadline(300 * MS).all()).await.unwrap().unwrap_err()
     });
     assert!(start.elapsed() < 5 * SECOND, "{:?}", start.elapsed());
-    assert_eq!(outcomes.len(), 4, "what had arrived was not held up");
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2, "{outcomes:?}");
+    assert!(matches!(error.failure().cause(), Cause::DeadlineExceeded { stopped: false, .. }), "{error:?}");
+    assert_eq!(error.failure().index(), 4, "the item that could not be had");
+    let outcomes = error.into_outcomes();
+    assert!(
+        matches!(outcomes[..], [Ok(0), Ok(2), Ok(4), Ok(6)]),
+        "what had arrived was not held up: {outcomes:?}"
+    );
     assert!(seen.is_alive(), "the stream is left to itself");
     drop(release);
     runtime.block_on(eventually("the stream is dropped when it returns", || !seen.is_alive()));

@@ -17,6 +17,7 @@ mod examples;
 mod failures;
 mod foreach_stream;
 mod input;
+mod keyed_stream;
 mod layers;
 mod limits;
 mod nested;
