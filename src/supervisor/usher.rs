@@ -88,6 +88,8 @@ pub(super) struct Ushering<W: Work> {
     arrivals: Arc<Arrivals<W::Job>>,
     seat: Arc<Seat>,
     items: Contained<Items<W::Job>>,
+    /// How many items may arrive before a child is called for them: more with each turn that was quick.
+    patience: u32,
     /// Whether the stream has ended.
     is_done: bool,
 }
@@ -108,7 +110,7 @@ const LONGEST_TURN: Moment = 100_000;
 impl<W: Work> Ushering<W> {
     pub(super) fn new(run: Arc<Run<W>>, arrivals: Arc<Arrivals<W::Job>>, seat: Arc<Seat>) -> Self {
         let items = arrivals.take_items().into();
-        Self { run, arrivals, seat, items, is_done: false }
+        Self { run, arrivals, seat, items, patience: 1, is_done: false }
     }
 
     /// Works until the stream ends or the run stops.
@@ -130,7 +132,7 @@ impl<W: Work> Ushering<W> {
     /// Puts down what the stream has now.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let started = self.run.control().now();
-        let mut is_news = false;
+        let mut news = 0;
         let turn = loop {
             if self.arrivals.is_full() {
                 break Poll::Ready(Turn::Full);
@@ -140,21 +142,27 @@ impl<W: Work> Ushering<W> {
                 Poll::Ready(None) => break Poll::Ready(Turn::Ended),
                 Poll::Ready(Some(arrival)) => self.arrivals.push(arrival, self.expected()),
             }
-            is_news = true;
-            if self.is_alone() || self.run.control().now().saturating_sub(started) >= LONGEST_TURN {
+            news += 1;
+            if self.run.control().now().saturating_sub(started) >= LONGEST_TURN {
+                self.patience = 1;
+                break Poll::Ready(Turn::Over);
+            }
+            if news >= self.patience && self.is_alone() {
+                self.patience = self.patience.saturating_mul(2);
                 break Poll::Ready(Turn::Over);
             }
         };
         let control = self.run.control();
         // Where all slots are taken, whoever leaves one looks for what has arrived.
-        if is_news && control.driving() < control.limits.concurrency {
+        if news > 0 && control.driving() < control.limits.concurrency {
             control.wake();
         }
         turn
     }
 
-    /// Whether no child is awake that would see what has arrived, and there may be another one: the supervisor has to
-    /// be woken before the stream, which may take its time, is polled again.
+    /// Whether no child is awake that would see what has arrived, and there may be another one: the supervisor is woken
+    /// before the stream, which may take its time, is polled for long. Not for each item, or a quick stream and its
+    /// children would wait for each other.
     fn is_alone(&self) -> bool {
         let control = self.run.control();
         let driving = control.driving();

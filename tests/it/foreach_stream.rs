@@ -450,7 +450,11 @@ fn a_stream_that_blocks_delays_nobody_else() {
     let (release, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = std::sync::Mutex::new(blocked);
     let seen = Probed::default();
-    let items = seen.stream(stream::iter((0..100).map(|n| 2 * n)).inspect(move |n| {
+    let first = stream::iter([0, 2, 4, 6]).chain(stream::once(async {
+        sleep(MS).await;
+        8
+    }));
+    let items = seen.stream(first.chain(stream::repeat(10)).inspect(move |n| {
         if *n == 8 {
             assert!(blocked.lock().unwrap().recv().is_err());
         }
