@@ -36,9 +36,10 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEachStream<I, O>> {
     ///
     /// Nothing is collected: each key is checked when its item arrives. An item whose key an earlier one had fails
     /// without an attempt, with a fatal [`AgentError`] around [`DuplicateKey`]; everything else goes on. What is kept of a
-    /// key is a fingerprint of 16 bytes, so that a million keys need some 40 MB at most, and the chance that two different
-    /// ones among them are taken for the same is below 10⁻²⁶. The key itself is kept until its outcome has been handed
-    /// over.
+    /// key is a fingerprint of 16 bytes in a hash table, which for a million keys takes 36 MB, and half as much
+    /// again for a moment when it grows; the chance that two different ones among these are taken for the same is below
+    /// 10⁻²⁶. The key itself is kept until its outcome has been
+    /// handed over, so that a [`stream`](FanOut::stream) holds few of them.
     ///
     /// If `key`, or the key's `to_string`, panics, this ends the list as a panic of the stream does. That last outcome has
     /// an empty key.

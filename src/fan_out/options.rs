@@ -23,8 +23,8 @@ use crate::supervisor::{Collected, Goal, Order, execute};
 ///
 /// A `JoinSet` gives results as they come, in the order of completion, and leaves concurrency, timeouts, retries, the
 /// text of a panic and the order of results to its user. A fan-out does these, and is faster than a `JoinSet` for
-/// many small items, because its children pull items instead of being spawned for each. What a `JoinSet` can do and a
-/// fan-out cannot: take tasks one by one, over any length of time.
+/// many small items, because its children pull items instead of being spawned for each. Where a `JoinSet` takes tasks one
+/// by one, over any length of time, a [`foreach_stream`](crate::foreach_stream) takes items.
 #[derive(Debug)]
 #[must_use = "a fan-out does nothing until an ending such as `.settled()` is awaited"]
 pub struct FanOut<B> {
@@ -139,7 +139,8 @@ impl<B: Branches> FanOut<B> {
     /// order of the branches.
     ///
     /// # Errors
-    /// [`AllError`], which carries the failure and every outcome there is.
+    /// [`AllError`], which carries the failure and every outcome there is. Also if the run is stopped before the stream of
+    /// its items has ended: the failure then stands for what had not arrived, and its cause says why.
     ///
     /// # Cancel safety
     /// Dropping the future stops the run; its outcomes are dropped with it.
