@@ -20,7 +20,8 @@ use crate::supervisor::Source;
 /// is awaited. Then it is polled by a child of the run's own, which gets ahead of the attempts by at most as many items
 /// as [`concurrency`](FanOut::concurrency) says, and by 64 at most: a run that is slow, or whose
 /// [`stream`](FanOut::stream) nobody reads, makes the items wait where they come from. Polling should not block; while it
-/// does, nothing more arrives and what has arrived in the same moment may not start, but nobody else waits for it.
+/// does, nothing more arrives, and what has arrived in the same moment, or was about to start on the same thread, may have
+/// to wait. The other attempts and the deadline do not.
 ///
 /// When the run is stopped (by its deadline, by its outcomes, because it is dropped or cancelled), its stream is dropped
 /// at once, however long it would have waited for its next item. Items that had arrived have outcomes then, whether they
