@@ -5,6 +5,7 @@
 //! | to … | see |
 //! |---|---|
 //! | run one agent over many items | [`foreach`], [`FanOut`] |
+//! | run one agent over items as they come | [`foreach_stream`] |
 //! | run a few agents of different types together | [`branches`], [`AgentRef::branch`] |
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
@@ -24,8 +25,8 @@ mod system;
 
 pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, agent_fn, blocking};
 pub use fan_out::{
-    Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
-    branches, foreach,
+    Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, ForEachStream, Keyed, KeyedStream,
+    Repeatable, Uniform, ask, branches, foreach, foreach_stream,
 };
 pub use outcome::{
     AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,

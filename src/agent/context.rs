@@ -35,14 +35,21 @@ pub(crate) struct Attempt {
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
     bodies: Arc<Bodies>,
+    /// The key, where keys come with the items.
+    key: Option<Arc<str>>,
 }
 
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
-    pub(crate) fn new(run: Arc<RunInfo>, cancelled: CancellationToken, bodies: Arc<Bodies>) -> Self {
+    pub(crate) fn new(
+        run: Arc<RunInfo>,
+        cancelled: CancellationToken,
+        bodies: Arc<Bodies>,
+        key: Option<Arc<str>>,
+    ) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies }
+        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -95,10 +102,13 @@ impl AgentContext {
         self.attempt.begin(index, number, deadline);
     }
 
-    /// Whether nobody else has it, or its token: with one reference left nobody can make another one.
+    /// Whether nobody else has it, or its token, and nothing in it is this attempt's alone: with one reference left
+    /// nobody can make another one.
     #[inline]
-    pub(crate) fn is_sole(&self) -> bool {
-        Arc::strong_count(&self.attempt) == 1 && !self.attempt.lent.load(Ordering::Relaxed)
+    pub(crate) fn may_serve_again(&self) -> bool {
+        Arc::strong_count(&self.attempt) == 1
+            && !self.attempt.lent.load(Ordering::Relaxed)
+            && self.attempt.key.is_none()
     }
 
     /// Ends the attempt for those who hold its context.
@@ -121,9 +131,10 @@ impl AgentContext {
         self.attempt.run.roster.label(self.attempt.index()).map(AsRef::as_ref)
     }
 
-    /// The item's key in a [keyed](crate::FanOut::keyed) `foreach`.
+    /// The item's key in a [keyed](crate::FanOut::keyed) `foreach` or `foreach_stream`.
     pub fn key(&self) -> Option<&str> {
-        self.attempt.run.roster.key(self.attempt.index()).map(AsRef::as_ref)
+        let key = self.attempt.key.as_ref().or_else(|| self.attempt.run.roster.key(self.attempt.index()));
+        key.map(AsRef::as_ref)
     }
 
     /// The attempt's number, from 1.

@@ -24,8 +24,8 @@ use crate::supervisor::{Collected, Goal, Order, Recorder, execute};
 ///
 /// A `JoinSet` gives results as they come, in the order of completion, and leaves concurrency, timeouts, retries, the
 /// text of a panic and the order of results to its user. A fan-out does these, and is faster than a `JoinSet` for
-/// many small items, because its children pull items instead of being spawned for each. What a `JoinSet` can do and a
-/// fan-out cannot: take tasks one by one, over any length of time.
+/// many small items, because its children pull items instead of being spawned for each. Where a `JoinSet` takes tasks one
+/// by one, over any length of time, a [`foreach_stream`](crate::foreach_stream) takes items.
 #[derive(Debug)]
 #[must_use = "a fan-out does nothing until an ending such as `.settled()` is awaited"]
 pub struct FanOut<B> {
@@ -102,8 +102,8 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
-    /// How long a branch may wait for the start of its first attempt, from the moment the ending is first polled. No limit
-    /// unless set.
+    /// How long a branch may wait for the start of its first attempt: from the moment the ending is first polled, or, where
+    /// items come from a stream, from the moment its item arrives. No limit unless set.
     ///
     /// A branch that has not started by then ends as [`Cause::QueueTimedOut`](crate::Cause::QueueTimedOut), at that very
     /// moment, also while every slot is taken; branches that have started are not affected, nor are those that wait for
@@ -194,7 +194,8 @@ impl<B: Branches> FanOut<B> {
     /// order of the branches.
     ///
     /// # Errors
-    /// [`AllError`], which carries the failure and every outcome there is.
+    /// [`AllError`], which carries the failure and every outcome there is. Also if the run is stopped before the stream of
+    /// its items has ended: the failure then stands for what had not arrived, and its cause says why.
     ///
     /// # Cancel safety
     /// Dropping the future stops the run; its outcomes are dropped with it.
@@ -204,9 +205,11 @@ impl<B: Branches> FanOut<B> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
         async move {
-            let (shape, Collected { outcomes, first_failure, .. }) = self.run(Goal::All).await;
-            let failure =
-                first_failure.or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned());
+            let (shape, Collected { outcomes, first_failure, cut, .. }) = self.run(Goal::All).await;
+            let failure = first_failure
+                .or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned())
+                // Not all of a stream is not all.
+                .or(cut);
             match failure {
                 Some(failure) => Err(AllError::new(failure, B::outcomes(shape, outcomes))),
                 None => Ok(B::values(shape, outcomes.into_iter().filter_map(Result::ok).collect())),
@@ -220,23 +223,23 @@ impl<B: Branches> FanOut<B> {
     }
 
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
-        let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
+        let Prepared { work, source, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
         let Self { limits, system, recorder, .. } = self;
-        (shape, Order { work, branches: jobs, roster, limits, goal, parent, system, recorder })
+        (shape, Order { work, source, roster, limits, goal, parent, system, recorder })
     }
 }
 
 impl<B> FanOut<B> {
     /// The same fan-out over other branches.
+    pub(crate) fn map<C>(self, change: impl FnOnce(B) -> C) -> FanOut<C> {
+        let Self { branches, timeout, limits, parent, system, recorder } = self;
+        FanOut { branches: change(branches), timeout, limits, parent, system, recorder }
+    }
+
+    /// The same, if there are any.
     pub(crate) fn try_map<C, E>(self, change: impl FnOnce(B) -> Result<C, E>) -> Result<FanOut<C>, E> {
-        Ok(FanOut {
-            branches: change(self.branches)?,
-            timeout: self.timeout,
-            limits: self.limits,
-            parent: self.parent,
-            system: self.system,
-            recorder: self.recorder,
-        })
+        let Self { branches, timeout, limits, parent, system, recorder } = self;
+        Ok(FanOut { branches: change(branches)?, timeout, limits, parent, system, recorder })
     }
 }

@@ -16,10 +16,11 @@ use super::AgentError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The agent returned an error, and no further attempt was allowed.
+    /// The agent returned an error, and no further attempt was allowed. Also: the key of an item from a stream was an
+    /// earlier one's; the error then is a [`DuplicateKey`](crate::DuplicateKey), and there was no attempt.
     Failed(AgentError),
-    /// The agent panicked with this message. Also: the iterator of a `foreach` did, which ends the list of branches
-    /// with this failure in the place of the item that could not be had.
+    /// The agent panicked with this message. Also: the iterator of a `foreach` or the stream of a `foreach_stream` did,
+    /// which ends the list of branches with this failure in the place of the item that could not be had.
     Panicked(String),
     /// The attempt exceeded its timeout.
     #[non_exhaustive]

@@ -49,7 +49,7 @@ impl<'a> Desk<'a> {
         now: Moment,
     ) -> Ended<W::Output> {
         let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
-        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context());
+        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context(branch.index));
         attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline()));
         self.seat.start(branch.attempt, now, due);
         let cx = attempt.clone();
@@ -65,7 +65,7 @@ impl<'a> Desk<'a> {
             return Ended::TimedOut { limit: limit.unwrap_or_default(), stopped };
         };
         // Nobody else has the context: it may serve again.
-        self.spare = running.attempt.take_if(|attempt| attempt.is_sole());
+        self.spare = running.attempt.take_if(|attempt| attempt.may_serve_again());
         ended
     }
 
@@ -103,10 +103,11 @@ impl<'a> Desk<'a> {
         timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
     }
 
-    fn fresh_context(&self) -> AgentContext {
+    fn fresh_context(&self, index: usize) -> AgentContext {
         let cancelled = self.control.info.cancelled.child_token();
         let run = Arc::clone(&self.control.info);
-        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies)))
+        let key = run.roster.arrived_key(index);
+        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies), key))
     }
 }
 

@@ -23,8 +23,6 @@ pub(super) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
     deadline: Moment,
-    /// From when on no branch starts its first attempt.
-    queue_due: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
     host: OnceLock<Arc<Host>>,
     /// Rung and not yet heard: one message is enough.
@@ -82,7 +80,6 @@ impl Control {
         };
         Self {
             deadline: moment(limits.deadline),
-            queue_due: moment(limits.queue_timeout),
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
@@ -151,13 +148,7 @@ impl Control {
         self.deadline
     }
 
-    /// When the branches that have not started are over.
-    #[inline]
-    pub(super) fn queue_due(&self) -> Moment {
-        self.queue_due
-    }
-
-    /// The cause of a branch that has not started by then.
+    /// The cause of a branch that has not started in time.
     pub(super) fn queue_timed_out(&self) -> Cause {
         Cause::QueueTimedOut { limit: self.limits.queue_timeout.unwrap_or_default() }
     }
@@ -166,6 +157,11 @@ impl Control {
     #[inline]
     pub(super) fn now(&self) -> Moment {
         nanos(self.info.start.elapsed())
+    }
+
+    /// An instant as a moment of the run.
+    pub(super) fn moment(&self, instant: Instant) -> Moment {
+        nanos(instant.saturating_duration_since(self.info.start))
     }
 
     /// How long a moment is past.

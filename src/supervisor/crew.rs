@@ -10,10 +10,11 @@ use super::contain::lock;
 use super::control::Control;
 use super::log::Span;
 use super::queue::Backlog;
+use super::reaper::reap;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
 use super::shift::{Leave, Shift};
-use super::usher::show_out;
+use super::usher::Ushering;
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -23,14 +24,17 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
-    /// One more place for a child, or for the usher.
-    fn new_seat(&self, usher: bool) -> Arc<Seat>;
+    /// One more place for a child, or for the reaper.
+    fn new_seat(&self, reaper: bool) -> Arc<Seat>;
 
     /// The seats where a child, or a body that it has left behind, still runs.
     fn running_seats(&self) -> Vec<Arc<Seat>>;
 
-    /// Makes attempts in the seat with this number, one after the other; if it is the usher's, shows branches out.
+    /// Makes attempts in the seat with this number, one after the other; if it is the reaper's, ends branches.
     fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
+
+    /// Where the items come from a stream: a seat for its usher, and what it does there.
+    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)>;
 
     /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
     fn backlog(&self, now: Instant) -> Option<Backlog>;
@@ -48,9 +52,9 @@ impl<W: Work> Crew for Run<W> {
         self.work.get()?.shortest_timeout()
     }
 
-    fn new_seat(&self, usher: bool) -> Arc<Seat> {
+    fn new_seat(&self, reaper: bool) -> Arc<Seat> {
         let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len(), usher));
+        let seat = Arc::new(Seat::new(seats.len(), reaper));
         let place = Arc::new(Place::new(Arc::clone(&seat), self.recorded.is_some()));
         if let Some(record) = &self.recorded {
             record.add_place(place.clone());
@@ -69,10 +73,10 @@ impl<W: Work> Crew for Run<W> {
             let place = lock(&self.seats).get(seat).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
             let on_duty = OnDuty(Some((&self.control, &place.seat)));
-            let leave = match place.seat.usher {
+            let leave = match place.seat.reaper {
                 false => Shift::new(&self, work, &place).work().await,
                 // Boxed: a run has one of them at most.
-                true => Box::pin(show_out(&self, &place)).await,
+                true => Box::pin(reap(&self, &place)).await,
             };
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
@@ -86,9 +90,15 @@ impl<W: Work> Crew for Run<W> {
         })
     }
 
+    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)> {
+        let arrivals = Arc::clone(self.arrivals.as_ref()?);
+        let seat = self.new_seat(false);
+        let ushering = Ushering::new(self, arrivals, Arc::clone(&seat));
+        Some((seat, Box::pin(ushering.work())))
+    }
+
     fn backlog(&self, now: Instant) -> Option<Backlog> {
-        let expired = self.control.instant(self.control.queue_due()).is_some_and(|due| due <= now);
-        let mut backlog = self.try_queue()?.backlog(now, expired);
+        let mut backlog = self.try_queue()?.backlog(now, self.control.moment(now));
         if self.is_ahead() {
             (backlog.ready, backlog.expired) = (0, 0);
         }

@@ -27,7 +27,7 @@ pub(crate) fn feed<W: Work>(order: Order<W>) -> BoxStream<'static, Fed<W::Output
             stream::unfold(feed, |mut feed| async {
                 {
                     let (index, outcome) = feed.next().await?;
-                    Some((Fed { index, name: feed.run.name(index), outcome }, feed))
+                    Some((Fed { index, name: feed.run.take_name(index), outcome }, feed))
                 }
             })
         })

@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::contain::{Contained, EachContained, discard, lock, try_lock};
-use super::control::{Control, Stop};
+use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
 use super::goal::{Goal, Progress};
 use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
 use super::record::Record;
-use super::seat::Seat;
+use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
 use super::{Lodging, Order};
 use crate::agent::{AgentContext, Body, Home, RunInfo};
@@ -31,6 +32,8 @@ pub(super) struct Run<W: Work> {
     goal: Goal,
     seed: u64,
     pub(super) queue: Mutex<Queue<W::Job>>,
+    /// What has arrived, where the items come from a stream.
+    pub(super) arrivals: Option<Arc<Arrivals<W::Job>>>,
     pulled: AtomicUsize,
     /// Whether a child has found the queue taken and has left.
     turned_away: AtomicBool,
@@ -73,8 +76,9 @@ impl<O> Drop for Place<O> {
 
 impl<W: Work> Run<W> {
     pub(super) fn new(order: Order<W>, parent: Option<&AgentContext>, lodging: Option<&Lodging>) -> Self {
-        let Order { work, branches, roster, limits, goal, recorder, .. } = order;
-        let queue = Queue::new(branches, limits.concurrency);
+        let Order { work, source, roster, limits, goal, recorder, .. } = order;
+        let patience = limits.queue_timeout.map_or(NEVER, nanos);
+        let queue = Queue::new(source, limits.concurrency, patience);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
         let home = lodging.map(|lodging| Arc::clone(&lodging.tree) as Home);
@@ -85,6 +89,7 @@ impl<W: Work> Run<W> {
             work: Contained::new(work),
             goal,
             seed: fastrand::u64(..),
+            arrivals: queue.arrivals().cloned(),
             queue: Mutex::new(queue),
             pulled: AtomicUsize::new(0),
             turned_away: AtomicBool::new(false),
@@ -117,14 +122,24 @@ impl<W: Work> Run<W> {
         self.control.info.roster.name(index)
     }
 
+    /// The same, for whoever gets the outcome of this branch out of the run: nobody asks for the name again, unless for a
+    /// report.
+    pub(super) fn take_name(&self, index: usize) -> Option<Arc<str>> {
+        let name = self.name(index);
+        if self.recorded.is_none() {
+            self.control.info.roster.forget(index);
+        }
+        name
+    }
+
     /// Takes the next branch that may start now. A run that shall stop, or whose consumer is behind, gives none.
     pub(super) fn pull(&self) -> Pulled<W::Job> {
         self.pull_by(Queue::pull)
     }
 
     /// Takes the next branch that has not started in time.
-    pub(super) fn pull_expired(&self) -> Pulled<W::Job> {
-        self.pull_by(Queue::pull_expired)
+    pub(super) fn pull_expired(&self, now: Moment) -> Pulled<W::Job> {
+        self.pull_by(|queue| queue.pull_expired(now))
     }
 
     #[inline]
@@ -142,6 +157,12 @@ impl<W: Work> Run<W> {
             self.control.wake();
         }
         pulled
+    }
+
+    /// Calls the usher if it waits for room and there is. Whoever goes on computing after a `true` yields first.
+    #[inline]
+    pub(super) fn call_usher(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| arrivals.call())
     }
 
     /// A child that was turned away says so, and tries again: either it gets the queue now, or whoever has it will see
@@ -272,6 +293,14 @@ impl<W: Work> Run<W> {
             self.control.stop(Stop::Unwanted);
         }
         true
+    }
+
+    /// The stream of the items has ended: what is wanted may be out of reach.
+    pub(super) fn reconsider(&self) {
+        let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
+        if lock(&self.progress).is_lost(most) {
+            self.control.stop(Stop::Unwanted);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::queue::Backlog;
 use super::seat::{NEVER, Seat};
 use super::timer::Timer;
 use super::tree::Admission;
+use super::usher;
 use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
     _admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
+    /// How many of them poll the stream of the items.
+    pub(super) ushers: usize,
     pub(super) vacant: Vec<Arc<Seat>>,
     workers: usize,
     pub(super) timer: Timer,
@@ -71,11 +74,13 @@ impl Actor for RunSupervisor {
         myself: ActorRef<Wake>,
         Assignment { crew, admission }: Assignment,
     ) -> Result<State, ActorProcessingErr> {
-        crew.control().attend(myself);
+        crew.control().attend(myself.clone());
+        let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
             _admission: admission,
-            children: HashMap::new(),
+            ushers: children.len(),
+            children,
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
@@ -140,7 +145,7 @@ impl State {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
-                    self.usher_out(&backlog, now, myself).await;
+                    self.send_reaper(&backlog, now, myself).await;
                     if backlog.done && idle && control.releases() == releases {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
@@ -178,7 +183,7 @@ impl State {
             // It was suspended before it could see that this matters.
             control.wake();
         }
-        for member in self.children.values().filter(|member| !member.seat.usher) {
+        for member in self.children.values().filter(|member| !member.seat.reaper) {
             if missing == 0 || control.parked() == 0 {
                 break;
             }
@@ -196,10 +201,10 @@ impl State {
         }
     }
 
-    pub(super) async fn hire(&mut self, usher: bool, myself: &ActorRef<Wake>) {
+    pub(super) async fn hire(&mut self, reaper: bool, myself: &ActorRef<Wake>) {
         // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| seat.usher == usher && !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(usher), |free| self.vacant.swap_remove(free));
+        let free = self.vacant.iter().rposition(|seat| seat.reaper == reaper && !seat.bodies.any_running());
+        let seat = free.map_or_else(|| self.crew.new_seat(reaper), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
         let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
         // No name: names of actors are global to the process.
@@ -270,7 +275,7 @@ impl State {
     /// Whether bodies that do not stop have held every slot for too long while branches wait for one.
     fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
-        if backlog.done || control.held() < control.limits.concurrency {
+        if backlog.exhausted || control.held() < control.limits.concurrency {
             self.stuck = None;
             return false;
         }

@@ -14,8 +14,8 @@ use crate::agent::Bodies;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) number: usize,
-    /// Whether it is the usher's: no attempt is made there.
-    pub(super) usher: bool,
+    /// Whether it is the reaper's: no attempt is made there.
+    pub(super) reaper: bool,
     /// [`IDLE`], or the ticket of the attempt that runs here.
     current: AtomicU64,
     tickets: AtomicU64,
@@ -79,10 +79,10 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize, usher: bool) -> Self {
+    pub(super) fn new(number: usize, reaper: bool) -> Self {
         Self {
             number,
-            usher,
+            reaper,
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),

@@ -11,6 +11,7 @@ use super::log::Span;
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
 use super::seat::{Entry, Moment, NEVER};
+use super::usher::step_aside;
 use super::work::Work;
 use crate::outcome::{AgentError, Cause, Failure, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
@@ -24,6 +25,8 @@ pub(super) struct Shift<'a, W: Work> {
     /// The last reading of the clock, when the last attempt started.
     now: Moment,
     stretch: Stretch,
+    /// Whether it has called the usher, and not let it have the thread.
+    has_called: bool,
 }
 
 /// Why a child has stopped working.
@@ -67,7 +70,7 @@ impl<'a, W: Work> Shift<'a, W> {
     pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
         let now = run.control().now();
         let desk = Desk::new(run.control(), &place.seat);
-        Self { run, work, place, desk, now, stretch: Stretch::starting(now) }
+        Self { run, work, place, desk, now, stretch: Stretch::starting(now), has_called: false }
     }
 
     /// Makes attempts until there is nothing to pull, or the child shall not go on.
@@ -75,11 +78,16 @@ impl<'a, W: Work> Shift<'a, W> {
         loop {
             // The iterator is the user's as well.
             self.place.seat.set_polling(true);
-            let branch = match self.run.pull() {
+            let pulled = self.run.pull();
+            if self.run.call_usher() {
+                self.stretch.end();
+                self.has_called = true;
+            }
+            let branch = match pulled {
                 Pulled::Branch(branch) => branch,
-                Pulled::Panicked { index, message } => {
+                Pulled::Failed { index, cause } => {
                     let turn = self.begin(index, 1, self.now);
-                    self.fail(turn, 0, None, Cause::Panicked(message));
+                    self.fail(turn, 0, None, *cause);
                     continue;
                 }
                 Pulled::Nothing => {
@@ -115,11 +123,15 @@ impl<'a, W: Work> Shift<'a, W> {
         self.place.seat.note_reading(self.now);
         if self.stretch.is_over(self.now) {
             self.place.seat.set_polling(false);
-            yield_now().await;
+            if std::mem::take(&mut self.has_called) {
+                step_aside().await;
+            } else {
+                yield_now().await;
+            }
             self.now = self.run.control().now();
             self.stretch = Stretch::starting(self.now);
         }
-        if self.now >= self.run.control().queue_due() && branch.started.is_none() {
+        if self.now >= branch.expires && branch.started.is_none() {
             discard(branch.job);
             self.fail(turn, 0, None, self.run.control().queue_timed_out());
             return Concluded::Done;
@@ -210,7 +222,7 @@ impl<'a, W: Work> Shift<'a, W> {
         failed: Option<(Span, Failure)>,
     ) -> bool {
         let Turn { ticket, index, attempt, started } = turn;
-        let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
+        let branch = Branch { index, attempt: attempt + 1, started: Some(started), expires: NEVER, job };
         if !self.run.requeue(self.place, ticket, branch, due, failed) {
             return false;
         }

@@ -163,7 +163,7 @@ fn newsroom_gives_every_document_a_line_whatever_it_is() {
         "--hang-rate",
         "0.2",
         "--timeout",
-        "500ms",
+        "1s",
         "--seed",
         "7",
     ];

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::stream::{self, StreamExt};
 use sortie::{
     AgentContext, AgentError, AgentRef, Backoff, Cause, Failure, Outcome, Recorder, Restart, agent_fn,
-    branches, foreach,
+    branches, foreach, foreach_stream,
 };
 use tokio::time::{Instant, sleep};
 
@@ -243,4 +243,34 @@ fn it_fires_while_bodies_compute_on_every_slot() {
     let fan_out = foreach(0..3, agent).concurrency(1).queue_timeout(LIMIT);
     let error = runtime.block_on(async { tokio::spawn(fan_out.all()).await }).unwrap().unwrap_err();
     assert!(matches!(error.failure().cause(), Cause::QueueTimedOut { .. }), "{error:#}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_a_stream_wait_from_their_arrival() {
+    let arriving = stream::iter(0..5_u32).then(|n| async move {
+        sleep(SECOND).await;
+        n
+    });
+    let start = Instant::now();
+    let run = foreach_stream(
+        arriving,
+        agent_fn(|n: u32, _| async move {
+            // The first holds the only slot until after the third has expired.
+            sleep(if n == 0 { 3500 * MS } else { MS }).await;
+            Ok(n)
+        }),
+    );
+    let mut outcomes = run.concurrency(1).queue_timeout(1200 * MS).stream();
+    let mut seen = Vec::new();
+    while let Some(completed) = outcomes.next().await {
+        let timed_out = completed.outcome.is_err_and(|f| matches!(f.cause(), Cause::QueueTimedOut { .. }));
+        seen.push((completed.index, timed_out, start.elapsed().as_millis()));
+    }
+    // Read-ahead is one item here: the third is put down when the second is gone, and arrives as late.
+    let [second, first, rest @ ..] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((second.0, second.1), (1, true), "{seen:?}");
+    assert!((3200..3210).contains(&second.2), "1.2 s after its arrival at 2 s: {seen:?}");
+    assert_eq!((first.0, first.1), (0, false), "{seen:?}");
+    assert!(rest.iter().all(|(_, timed_out, _)| !timed_out), "{seen:?}");
+    assert_eq!(seen.len(), 5);
 }

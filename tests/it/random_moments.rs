@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
-use sortie::{AgentContext, Cause, Recorder, RunEnd, RunReport, agent_fn, foreach};
+use futures::stream::{self, StreamExt};
+use sortie::{AgentContext, Cause, Recorder, RunEnd, RunReport, agent_fn, foreach, foreach_stream};
 use tokio::time::{Instant, sleep};
 
+use crate::foreach_stream::Probed;
 use crate::support::{Gauge, MS, eventually, threads};
 
 const MOMENTS: u64 = 1000;
@@ -246,4 +247,85 @@ async fn queue_timeouts_on_the_paused_clock() {
 fn queue_timeouts_on_real_threads() {
     let runtime = threads(2);
     runtime.block_on(async { tokio::spawn(queue_timeout_at_random_moments(MOMENTS, 8)).await }).unwrap();
+}
+
+/// The items of a run, from a stream that has some at once, waits for others, and may wait for ever for the last. Each lives
+/// until its gauge says otherwise.
+async fn streams_at_random_moments(moments: u64, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let items = Gauge::default();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let (mut cut, mut whole) = (0, 0);
+    for moment in 0..moments {
+        let (gauge, probed) = (Gauge::default(), Probed::default());
+        let (done, live, last) = (flags(), items.clone(), if moment % 2 == 0 { ITEMS } else { ITEMS / 2 });
+        let stream = stream::iter(0..ITEMS).then(move |n| {
+            let item = (n, live.enter());
+            async move {
+                match n {
+                    n if n == last => std::future::pending().await,
+                    n if n % 16 == 0 => sleep(Duration::from_micros(10 * (n as u64 % 7))).await,
+                    n if n % 16 == 1 => tokio::task::yield_now().await,
+                    _ => {}
+                }
+                item
+            }
+        });
+        let agent = sortie::AgentRef::new(agent_fn({
+            let (agent, done) = (gauge.clone(), Arc::clone(&done));
+            move |(n, item): (usize, crate::support::Body), _| {
+                let (body, done) = (agent.enter(), Arc::clone(&done));
+                async move {
+                    let _live = (body, item);
+                    match n % 8 {
+                        0 => sleep(Duration::from_micros(50 * (n as u64 % 40))).await,
+                        1 => tokio::task::yield_now().await,
+                        2 if n % 32 == 2 => panic!("always"),
+                        _ => {}
+                    }
+                    done[n].store(true, Ordering::SeqCst);
+                    Ok(n)
+                }
+            }
+        }));
+        let fan_out = foreach_stream(probed.stream(stream), &agent).keyed(|(n, _)| *n).concurrency(16);
+        let limit = Duration::from_micros(random.u64(1..4000));
+        // A caller that goes away does not wait for what it has started: the items show in the end that it is gone.
+        match moment % 4 {
+            0 | 1 => drop(tokio::time::timeout(limit, fan_out.settled()).await),
+            2 => drop(tokio::time::timeout(limit, fan_out.stream().collect::<Vec<_>>()).await),
+            _ => {
+                let outcomes = fan_out.deadline(limit).settled().await;
+                for (n, (key, outcome)) in outcomes.iter().enumerate() {
+                    assert_eq!(*key, n.to_string());
+                    match outcome {
+                        Ok(value) => assert_eq!(*value, n),
+                        Err(failure) => {
+                            assert!(failure.stopped(), "{failure:?}");
+                            assert!(!done[n].load(Ordering::SeqCst), "item {n} had returned its value");
+                        }
+                    }
+                }
+                for n in outcomes.len()..ITEMS {
+                    assert!(!done[n].load(Ordering::SeqCst), "item {n} is lost");
+                }
+                *if outcomes.len() == last { &mut whole } else { &mut cut } += 1;
+                assert_eq!((gauge.running(), probed.is_alive()), (0, false), "nothing runs after the ending");
+            }
+        }
+    }
+    eventually("nothing left", || items.running() == 0 && tasks() <= before).await;
+    assert!(cut > moments / 40, "the moments are spread over the run: {cut} cut, {whole} whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_on_the_paused_clock() {
+    streams_at_random_moments(MOMENTS, 5).await;
+}
+
+#[test]
+fn streams_on_real_threads() {
+    let runtime = threads(2);
+    runtime.block_on(async { tokio::spawn(streams_at_random_moments(MOMENTS, 6)).await }).unwrap();
 }
