@@ -12,7 +12,7 @@ use super::log::Span;
 use super::queue::Backlog;
 use super::reaper::reap;
 use super::run::{Place, Run};
-use super::seat::{Occupant, Seat};
+use super::seat::{Occupant, Role, Seat};
 use super::shift::{Leave, Shift};
 use super::usher::Ushering;
 use super::work::Work;
@@ -24,8 +24,8 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
-    /// One more place for a child, or for the reaper.
-    fn new_seat(&self, reaper: bool) -> Arc<Seat>;
+    /// One more place for a child.
+    fn new_seat(&self, role: Role) -> Arc<Seat>;
 
     /// The seats where a child, or a body that it has left behind, still runs.
     fn running_seats(&self) -> Vec<Arc<Seat>>;
@@ -52,9 +52,9 @@ impl<W: Work> Crew for Run<W> {
         self.work.get()?.shortest_timeout()
     }
 
-    fn new_seat(&self, reaper: bool) -> Arc<Seat> {
+    fn new_seat(&self, role: Role) -> Arc<Seat> {
         let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len(), reaper));
+        let seat = Arc::new(Seat::new(seats.len(), role));
         let place = Arc::new(Place::new(Arc::clone(&seat), self.recorded.is_some()));
         if let Some(record) = &self.recorded {
             record.add_place(place.clone());
@@ -73,10 +73,10 @@ impl<W: Work> Crew for Run<W> {
             let place = lock(&self.seats).get(seat).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
             let on_duty = OnDuty(Some((&self.control, &place.seat)));
-            let leave = match place.seat.reaper {
-                false => Shift::new(&self, work, &place).work().await,
+            let leave = match place.seat.role {
+                Role::Worker | Role::Usher => Shift::new(&self, work, &place).work().await,
                 // Boxed: a run has one of them at most.
-                true => Box::pin(reap(&self, &place)).await,
+                Role::Reaper => Box::pin(reap(&self, &place)).await,
             };
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
@@ -92,7 +92,7 @@ impl<W: Work> Crew for Run<W> {
 
     fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)> {
         let arrivals = Arc::clone(self.arrivals.as_ref()?);
-        let seat = self.new_seat(false);
+        let seat = self.new_seat(Role::Usher);
         let ushering = Ushering::new(self, arrivals, Arc::clone(&seat));
         Some((seat, Box::pin(ushering.work())))
     }

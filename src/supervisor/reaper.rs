@@ -12,7 +12,7 @@ use super::message::{Resume, Wake};
 use super::queue::{Backlog, Pulled};
 use super::run::{Place, Run};
 use super::run_supervisor::{Member, State};
-use super::seat::{Duty, Entry};
+use super::seat::{Duty, Entry, Role};
 use super::shift::{Leave, Stretch};
 use super::work::Work;
 
@@ -27,7 +27,7 @@ impl State {
             return;
         }
         match self.reaper() {
-            None => self.hire(true, myself).await,
+            None => self.hire(Role::Reaper, myself).await,
             Some(reaper) => {
                 if control.resume(&reaper.seat) && reaper.actor.send_message(Resume).is_err() {
                     control.vacate(&reaper.seat);
@@ -36,12 +36,7 @@ impl State {
         }
     }
 
-    /// How many children there are that make attempts.
-    pub(super) fn hired(&self) -> usize {
-        self.children.len() - self.ushers - usize::from(self.reaper().is_some())
-    }
-
-    /// How many of them work.
+    /// How many children are at work that make attempts.
     pub(super) fn driving(&self) -> usize {
         // In this order: should the reaper park meanwhile, one child too many is sent rather than one too few.
         let reaper = self.reaper().is_some_and(|reaper| reaper.seat.is(Duty::Working));
@@ -52,7 +47,7 @@ impl State {
     fn reaper(&self) -> Option<&Member> {
         match self.crew.control().limits.queue_timeout {
             None => None,
-            Some(_) => self.children.values().find(|member| member.seat.reaper),
+            Some(_) => self.children.values().find(|member| member.seat.role == Role::Reaper),
         }
     }
 }

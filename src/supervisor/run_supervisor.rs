@@ -15,7 +15,7 @@ use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
 use super::message::{Resume, Wake};
 use super::queue::Backlog;
-use super::seat::{NEVER, Seat};
+use super::seat::{NEVER, Role, Seat};
 use super::timer::Timer;
 use super::tree::Admission;
 use super::usher;
@@ -44,8 +44,8 @@ pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
     _admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
-    /// How many of them poll the stream of the items.
-    pub(super) ushers: usize,
+    /// How many of them make attempts.
+    hired: usize,
     pub(super) vacant: Vec<Arc<Seat>>,
     workers: usize,
     pub(super) timer: Timer,
@@ -79,7 +79,7 @@ impl Actor for RunSupervisor {
         Ok(State {
             crew,
             _admission: admission,
-            ushers: children.len(),
+            hired: 0,
             children,
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
@@ -183,7 +183,7 @@ impl State {
             // It was suspended before it could see that this matters.
             control.wake();
         }
-        for member in self.children.values().filter(|member| !member.seat.reaper) {
+        for member in self.children.values().filter(|member| member.seat.role == Role::Worker) {
             if missing == 0 || control.parked() == 0 {
                 break;
             }
@@ -195,21 +195,22 @@ impl State {
                 }
             }
         }
-        while missing > 0 && self.hired() < cap && control.is_open() {
-            self.hire(false, myself).await;
+        while missing > 0 && self.hired < cap && control.is_open() {
+            self.hire(Role::Worker, myself).await;
             missing -= 1;
         }
     }
 
-    pub(super) async fn hire(&mut self, reaper: bool, myself: &ActorRef<Wake>) {
+    pub(super) async fn hire(&mut self, role: Role, myself: &ActorRef<Wake>) {
         // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| seat.reaper == reaper && !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(reaper), |free| self.vacant.swap_remove(free));
+        let free = self.vacant.iter().rposition(|seat| seat.role == role && !seat.bodies.any_running());
+        let seat = free.map_or_else(|| self.crew.new_seat(role), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
         let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
         // No name: names of actors are global to the process.
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {
+                self.hired += usize::from(role == Role::Worker);
                 self.children.insert(actor.get_id(), Member { actor, seat });
             }
             Err(error) => {
@@ -223,6 +224,7 @@ impl State {
     /// A child is dead. Its seat is free again.
     fn bury(&mut self, child: &ActorCell, error: Option<String>) {
         let Some(Member { seat, .. }) = self.children.remove(&child.get_id()) else { return };
+        self.hired -= usize::from(seat.role == Role::Worker);
         let control = self.crew.control();
         if control.is_open() {
             // It had an attempt in hand, and nobody has told it to stop.

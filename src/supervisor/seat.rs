@@ -14,8 +14,7 @@ use crate::agent::Bodies;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) number: usize,
-    /// Whether it is the reaper's: no attempt is made there.
-    pub(super) reaper: bool,
+    pub(super) role: Role,
     /// [`IDLE`], or the ticket of the attempt that runs here.
     current: AtomicU64,
     tickets: AtomicU64,
@@ -37,6 +36,17 @@ pub(super) struct Seat {
 }
 
 const IDLE: u64 = 0;
+
+/// What a child is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// To make attempts.
+    Worker,
+    /// To poll the stream of the items.
+    Usher,
+    /// To end branches that have waited for too long.
+    Reaper,
+}
 
 /// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
 pub(super) type Moment = u64;
@@ -79,10 +89,10 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize, reaper: bool) -> Self {
+    pub(super) fn new(number: usize, role: Role) -> Self {
         Self {
             number,
-            reaper,
+            role,
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),
