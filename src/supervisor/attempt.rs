@@ -12,6 +12,7 @@ use super::contain::{Contained, contain, discard};
 use super::control::{Control, YIELD_GRACE, nanos};
 use super::queue::Branch;
 use super::seat::{Moment, NEVER, Seat};
+use super::stretch::Stretch;
 use super::work::Work;
 use crate::agent::ambient::within;
 use crate::agent::{AgentContext, Attempt};
@@ -28,14 +29,15 @@ pub(super) enum Ended<O> {
 /// The part of a child that lasts from attempt to attempt.
 pub(super) struct Desk<'a> {
     control: &'a Control,
-    pub(super) seat: &'a Arc<Seat>,
+    seat: &'a Seat,
+    stretch: &'a Stretch,
     /// The last attempt's context, for the next one.
     spare: Option<AgentContext>,
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
-        Self { control, seat, spare: None }
+    pub(super) fn new(control: &'a Control, seat: &'a Seat, stretch: &'a Stretch) -> Self {
+        Self { control, seat, stretch, spare: None }
     }
 
     /// Makes one attempt, which starts `now`.
@@ -73,14 +75,14 @@ impl<'a> Desk<'a> {
         if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
             return Some(ended);
         }
-        let _suspended = self.control.suspend();
-        let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
+        let _suspended = self.control.suspend(self.stretch);
+        let ended = running.resume(self.control.instant(due).map(sleep_until), self.stretch).await;
         if ended.is_none() {
             running.cancel();
             if !self.control.limits.stop_grace.is_zero() {
                 let end = Instant::now().checked_add(self.control.limits.stop_grace);
                 // What it returns now is too late, but it may clean up.
-                discard(Box::pin(running.resume(end.map(sleep_until))).await);
+                discard(Box::pin(running.resume(end.map(sleep_until), self.stretch)).await);
             }
             running.end();
         }
@@ -95,14 +97,12 @@ impl<'a> Desk<'a> {
             return true;
         }
         self.seat.set_polling(false);
-        let _suspended = self.control.suspend();
+        let _suspended = self.control.suspend(self.stretch);
         timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
     }
 
     fn fresh_context(&self) -> AgentContext {
-        let cancelled = self.control.info.cancelled.child_token();
-        let run = Arc::clone(&self.control.info);
-        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies)))
+        AgentContext::new(Attempt::new(Arc::clone(&self.control.info), self.seat.bodies.clone()))
     }
 }
 
@@ -137,13 +137,17 @@ impl<'a, O> Running<'a, O> {
     }
 
     /// Goes on after a poll that has ended in `Pending`, until the timer rings (`None`).
-    async fn resume(&mut self, timer: Option<Sleep>) -> Option<Ended<O>> {
+    async fn resume(&mut self, timer: Option<Sleep>, stretch: &Stretch) -> Option<Ended<O>> {
         tokio::pin!(timer);
         // The last poll of the future has told whom to wake. Polling it once more before that happens could run code of
         // the user's while somebody whom this task has just woken waits for the thread.
         let mut woken = false;
         poll_fn(|cx| {
             if std::mem::replace(&mut woken, true) {
+                if stretch.is_others_turn() {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 if let Poll::Ready(ended) = self.poll(cx) {
                     return Poll::Ready(Some(ended));
                 }

@@ -66,12 +66,13 @@ impl<W: Work> Run<W> {
         // is pulled, and contexts that have outlived their attempts show it.
         self.control().stop(Stop::Abandoned);
         let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
-        for place in lock(&self.seats).iter() {
+        for place in lock(&self.places).iter() {
             let mut outcomes = lock(&place.outcomes);
             outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
-            if let Some(cut) = place.seat.occupant() {
-                if place.seat.claim(cut.ticket) {
-                    let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
+            for seat in &place.bench.seats {
+                let Some(cut) = seat.occupant() else { continue };
+                if seat.claim(cut.ticket) {
+                    let ended = !seat.is(Duty::Working) && !seat.bodies.any_running();
                     let elapsed = self.control().since(cut.branch_started);
                     let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
                     found(cut.index, Err(failure));

@@ -6,12 +6,15 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::bench::Bench;
 use super::contain::lock;
 use super::control::Control;
+use super::lanes;
 use super::queue::Backlog;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
 use super::shift::{Leave, Shift};
+use super::stretch::Stretch;
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -21,17 +24,17 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
-    /// One more place for a child.
-    fn new_seat(&self) -> Arc<Seat>;
+    /// The seats of one more child.
+    fn new_bench(&self, lanes: usize) -> Arc<Bench>;
 
-    /// Makes attempts in the seat with this number, one after the other.
-    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
+    /// Makes attempts in the seats of the bench with this number, in each one after the other.
+    fn drive(self: Arc<Self>, bench: usize) -> BoxFuture<'static, Leave>;
 
     /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
     fn backlog(&self, now: Instant) -> Option<Backlog>;
 
-    /// Concludes the attempt of a child that cannot do so itself. `false` if it has.
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool;
+    /// Concludes the attempt of a child that cannot do so itself. `false` if it has. What is not stopped holds the seat.
+    fn give_up(&self, bench: &Bench, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool;
 }
 
 impl<W: Work> Crew for Run<W> {
@@ -43,26 +46,26 @@ impl<W: Work> Crew for Run<W> {
         self.work.get()?.shortest_timeout()
     }
 
-    fn new_seat(&self) -> Arc<Seat> {
-        let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len()));
-        seats.push(Arc::new(Place { seat: Arc::clone(&seat), outcomes: Mutex::default() }));
-        seat
+    fn new_bench(&self, lanes: usize) -> Arc<Bench> {
+        let mut places = lock(&self.places);
+        let bench = Arc::new(Bench::new(places.len(), lanes));
+        places.push(Arc::new(Place { bench: Arc::clone(&bench), outcomes: Mutex::default() }));
+        bench
     }
 
-    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave> {
+    fn drive(self: Arc<Self>, bench: usize) -> BoxFuture<'static, Leave> {
         Box::pin(async move {
-            let place = lock(&self.seats).get(seat).map(Arc::clone);
+            let place = lock(&self.places).get(bench).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
-            let on_duty = OnDuty(Some((&self.control, &place.seat)));
-            let leave = Shift::new(&self, work, &place).work().await;
+            let [seat] = &*place.bench.seats else {
+                return Box::pin(lanes::drive(&self, work, &place)).await;
+            };
+            let on_duty = OnDuty::at(&self.control, seat);
+            let stretch = Stretch::alone(self.control.now());
+            let leave = Shift::new(&self, work, &place, seat, &stretch).work().await;
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
-                // What the child could not see, or what has become due since it looked, must not wait for somebody else
-                // to look.
-                if self.was_turned_away() || self.try_queue().is_none_or(|queue| queue.has_waiting()) {
-                    self.control.wake();
-                }
+                self.look_back();
             }
             leave
         })
@@ -76,20 +79,41 @@ impl<W: Work> Crew for Run<W> {
         Some(backlog)
     }
 
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
-        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return false };
+    fn give_up(&self, bench: &Bench, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
+        let Some(place) = lock(&self.places).get(bench.number).map(Arc::clone) else { return false };
         let elapsed = self.control.since(occupant.branch_started);
         let failure = self.failure(occupant.index, occupant.attempts, elapsed, cause);
-        self.record(&place, occupant.ticket, occupant.index, Err(failure))
+        let stopped = failure.stopped();
+        // The seat is held before its lane can learn that the attempt was given up: it is the lane that frees it.
+        let hold = || {
+            if !stopped {
+                self.control.hold(seat);
+            }
+        };
+        self.record(&place, seat, occupant.ticket, (occupant.index, Err(failure)), hold)
+    }
+}
+
+impl<W: Work> Run<W> {
+    /// What a child that has just left its seat could not see, or what has become due since it looked, must not wait for
+    /// somebody else to look.
+    pub(super) fn look_back(&self) {
+        if self.was_turned_away() || self.try_queue().is_none_or(|queue| queue.has_waiting()) {
+            self.control.wake();
+        }
     }
 }
 
 /// A child at work. However its work ends (it is done, its agent panicked, it was killed and dropped), the seat shows it.
-struct OnDuty<'a>(Option<(&'a Control, &'a Seat)>);
+pub(super) struct OnDuty<'a>(Option<(&'a Control, &'a Seat)>);
 
-impl OnDuty<'_> {
+impl<'a> OnDuty<'a> {
+    pub(super) fn at(control: &'a Control, seat: &'a Seat) -> Self {
+        Self(Some((control, seat)))
+    }
+
     /// The child waits. From here on the supervisor may send it to work again at any time.
-    fn park(mut self) {
+    pub(super) fn park(mut self) {
         if let Some((control, seat)) = self.0.take() {
             control.park(seat);
         }

@@ -12,8 +12,11 @@
 //! | `Feed` | a run whose outcomes are taken while it is under way |
 //! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
-//! | `Seat` | the place of one child: which attempt runs there, since when, until when |
-//! | `Shift` | what a child does: pull, attempt, conclude, breathe |
+//! | `Seat` | for one attempt at a time: which one runs there, since when, until when |
+//! | `Bench` | the seats of one child: one, or one for each of its lanes |
+//! | `Shift` | what a child does in a seat: pull, attempt, conclude, breathe |
+//! | `lanes` | how a child does so in several seats at once |
+//! | `Stretch` | how long it may go on before it breathes |
 //! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
 //! | `Crew` | a run as its actors see it, whatever its types |
@@ -22,6 +25,7 @@
 //! and no order to stop can lose a finished outcome.
 
 mod attempt;
+mod bench;
 mod child;
 mod collect;
 mod contain;
@@ -30,12 +34,15 @@ mod crew;
 mod delivery;
 mod feed;
 mod goal;
+mod lanes;
 mod message;
 mod queue;
 mod run;
 mod run_supervisor;
 mod seat;
 mod shift;
+mod staff;
+mod stretch;
 mod timer;
 mod work;
 

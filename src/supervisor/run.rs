@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Order;
+use super::bench::Bench;
 use super::contain::{Contained, discard, lock, try_lock};
 use super::control::{Control, Stop};
 use super::delivery::Delivery;
@@ -32,7 +33,7 @@ pub(super) struct Run<W: Work> {
     pulled: AtomicUsize,
     /// Whether a child has found the queue taken and has left.
     turned_away: AtomicBool,
-    pub(super) seats: Mutex<Vec<Arc<Place<W::Output>>>>,
+    pub(super) places: Mutex<Vec<Arc<Place<W::Output>>>>,
     pub(super) progress: Mutex<Progress>,
     /// Where outcomes are taken while the run is under way.
     delivery: Option<Delivery>,
@@ -43,9 +44,9 @@ pub(super) struct Run<W: Work> {
 /// Outcomes, each with the position of its branch.
 pub(super) type Found<O> = Vec<(usize, Outcome<O>)>;
 
-/// A seat, and the outcomes that its children have left there. Each has its own lock: children do not meet.
+/// The seats of a child, and the outcomes that have been left there. Each has its own lock: children do not meet.
 pub(super) struct Place<O> {
-    pub(super) seat: Arc<Seat>,
+    pub(super) bench: Arc<Bench>,
     pub(super) outcomes: Mutex<Found<O>>,
 }
 
@@ -69,7 +70,7 @@ impl<W: Work> Run<W> {
             queue: Mutex::new(queue),
             pulled: AtomicUsize::new(0),
             turned_away: AtomicBool::new(false),
-            seats: Mutex::default(),
+            places: Mutex::default(),
             progress: Mutex::new(Progress::towards(goal)),
             delivery: (goal == Goal::Each).then(|| Delivery::new(limits.concurrency)),
             control: Control::new(info, limits),
@@ -148,7 +149,7 @@ impl<W: Work> Run<W> {
     /// Takes the outcomes that have come since the last time. They count as waiting until the consumer has them.
     pub(super) fn delivered(&self) -> Found<W::Output> {
         let mut taken = Vec::new();
-        for place in lock(&self.seats).iter() {
+        for place in lock(&self.places).iter() {
             taken.append(&mut lock(&place.outcomes));
         }
         taken
@@ -173,12 +174,13 @@ impl<W: Work> Run<W> {
     pub(super) fn requeue(
         &self,
         place: &Place<W::Output>,
+        seat: &Seat,
         ticket: u64,
         branch: Branch<W::Job>,
         due: Instant,
     ) -> bool {
         let outcomes = lock(&place.outcomes);
-        if !place.seat.claim(ticket) {
+        if !seat.claim(ticket) {
             drop(outcomes);
             discard(branch.job);
             return false;
@@ -193,24 +195,26 @@ impl<W: Work> Run<W> {
     }
 
     /// Puts an outcome where the caller finds it. `false` if the attempt with this ticket was concluded by somebody
-    /// else; the outcome then comes too late.
+    /// else; the outcome then comes too late. `also` is done before anybody can learn that it is not.
     pub(super) fn record(
         &self,
         place: &Place<W::Output>,
+        seat: &Seat,
         ticket: u64,
-        index: usize,
-        outcome: Outcome<W::Output>,
+        (index, outcome): (usize, Outcome<W::Output>),
+        also: impl FnOnce(),
     ) -> bool {
         // What is known of the outcome once it is handed over; a settled run asks for nothing.
         let news =
             self.goal.is_decided_by_outcomes().then(|| outcome.as_ref().map(drop).map_err(Failure::clone));
         {
             let mut outcomes = lock(&place.outcomes);
-            if !place.seat.claim(ticket) {
+            if !seat.claim(ticket) {
                 drop(outcomes);
                 discard(outcome);
                 return false;
             }
+            also();
             outcomes.push((index, outcome));
         }
         if let Some(delivery) = &self.delivery {

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::child::{Child, Post};
+use super::bench::Bench;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
-use super::message::{Resume, Wake};
+use super::message::Wake;
 use super::queue::Backlog;
-use super::seat::{NEVER, Seat};
+use super::seat::NEVER;
+use super::staff::Member;
 use super::timer::Timer;
 use crate::outcome::Cause;
 
@@ -34,21 +34,18 @@ const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct State {
-    crew: Arc<dyn Crew>,
-    children: HashMap<ActorId, Member>,
-    vacant: Vec<Arc<Seat>>,
-    workers: usize,
-    timer: Timer,
+    pub(super) crew: Arc<dyn Crew>,
+    pub(super) children: HashMap<ActorId, Member>,
+    /// The lanes of all children together.
+    pub(super) lanes: usize,
+    pub(super) vacant: Vec<Arc<Bench>>,
+    pub(super) workers: usize,
+    pub(super) timer: Timer,
     /// When to look for attempts that do not yield.
     watch_at: Option<Instant>,
     /// When the run is stuck unless a slot comes free, and how many had when this was found.
     stuck: Option<(Instant, usize)>,
     closing: Option<Closing>,
-}
-
-struct Member {
-    actor: ActorRef<Resume>,
-    seat: Arc<Seat>,
 }
 
 /// The end of a run: nothing is pulled any more, children end by themselves or are killed.
@@ -73,6 +70,7 @@ impl Actor for RunSupervisor {
         Ok(State {
             crew,
             children: HashMap::new(),
+            lanes: 0,
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
@@ -149,79 +147,20 @@ impl State {
         self.close(now, myself);
     }
 
-    /// Sends as many children to work as there is work, threads to run them, and room under the cap.
-    ///
-    /// A child that computes needs a thread, one that waits does not. So there are as many children as wait, and one
-    /// more for each thread; they double, so that a wide run of long waits is under way soon.
-    async fn staff(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) {
-        if self.is_stuck(backlog, now, myself) {
-            return self.crew.control().stop(Stop::Stuck);
-        }
-        if let Some(due) = backlog.next_due {
-            self.timer.set(due, now, myself);
-        }
-        let crew = Arc::clone(&self.crew);
-        let control = crew.control();
-        let cap = control.limits.concurrency;
-        let (driving, suspended) = (control.driving(), control.suspended());
-        let wanted = (suspended + self.workers).max(2 * suspended).min(cap);
-        let mut missing = wanted.saturating_sub(driving).min(backlog.ready);
-        let may_grow = backlog.ready > missing && driving + missing < cap;
-        control.may_grow.store(may_grow, Ordering::SeqCst);
-        if may_grow && control.suspended() > suspended {
-            // It was suspended before it could see that this matters.
-            control.wake();
-        }
-        for member in self.children.values() {
-            if missing == 0 || control.parked() == 0 {
-                break;
-            }
-            if control.resume(&member.seat) {
-                if member.actor.send_message(Resume).is_err() {
-                    control.vacate(&member.seat);
-                } else {
-                    missing -= 1;
-                }
-            }
-        }
-        while missing > 0 && self.children.len() < cap && control.is_open() {
-            self.hire(myself).await;
-            missing -= 1;
-        }
-    }
-
-    async fn hire(&mut self, myself: &ActorRef<Wake>) {
-        // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(), |free| self.vacant.swap_remove(free));
-        self.crew.control().occupy(&seat);
-        let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
-        // No name: names of actors are global to the process.
-        match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
-            Ok((actor, _)) => {
-                self.children.insert(actor.get_id(), Member { actor, seat });
-            }
-            Err(error) => {
-                tracing::error!(%error, "a child could not be started");
-                self.crew.control().vacate(&seat);
-                self.vacant.push(seat);
-            }
-        }
-    }
-
-    /// A child is dead. Its seat is free again.
+    /// A child is dead. Its seats are free again.
     fn bury(&mut self, child: &ActorCell, error: Option<String>) {
-        let Some(Member { seat, .. }) = self.children.remove(&child.get_id()) else { return };
+        let Some(Member { bench, .. }) = self.children.remove(&child.get_id()) else { return };
         let control = self.crew.control();
-        if control.is_open() {
-            // It had an attempt in hand, and nobody has told it to stop.
-            if let Some(occupant) = seat.occupant() {
-                let cause = error.map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
-                self.crew.give_up(&seat, &occupant, cause);
+        for seat in &bench.seats {
+            // If it had an attempt in hand, nobody had told it to stop.
+            if let Some(occupant) = seat.occupant().filter(|_| control.is_open()) {
+                let cause = error.clone().map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
+                self.crew.give_up(&bench, seat, &occupant, cause);
             }
+            control.vacate(seat);
         }
-        control.vacate(&seat);
-        self.vacant.push(seat);
+        self.lanes -= bench.lanes();
+        self.vacant.push(bench);
     }
 
     /// Gives up the attempts that have not yielded since their time was up.
@@ -231,8 +170,11 @@ impl State {
         if self.watch_at.is_none_or(|at| at <= now) {
             // No attempt that starts from now on can be overdue before this.
             let mut next = now.checked_add(shortest.saturating_add(grace)).unwrap_or(now + FAR_AWAY);
-            for member in self.children.values() {
-                let Some(occupant) = member.seat.occupant().filter(|occupant| occupant.due != NEVER) else {
+            let seats = self.children.values().flat_map(|member| {
+                member.bench.seats[..member.opened].iter().map(move |seat| (member, seat))
+            });
+            for (Member { actor, bench, .. }, seat) in seats {
+                let Some(occupant) = seat.occupant().filter(|occupant| occupant.due != NEVER) else {
                     continue;
                 };
                 let control = self.crew.control();
@@ -242,12 +184,11 @@ impl State {
                 };
                 if overdue > now {
                     next = next.min(overdue);
-                } else if occupant.polling {
+                } else if occupant.polling || bench.is_blocked() {
                     let cause = Cause::TimedOut { limit: occupant.limit, stopped: false };
-                    // Unless it has yielded at this very moment.
-                    if self.crew.give_up(&member.seat, &occupant, cause) {
-                        member.actor.kill();
-                        control.hold(&member.seat);
+                    // Unless it has yielded at this very moment. Other lanes are not to die of it.
+                    if self.crew.give_up(bench, seat, &occupant, cause) && !bench.is_shared() {
+                        actor.kill();
                     }
                 } else {
                     // Its own timer has rung, and it has only to be scheduled.
@@ -261,10 +202,10 @@ impl State {
         }
     }
 
-    /// Whether bodies that do not stop have held every slot for too long while branches wait for one.
-    fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
+    /// Whether bodies that do not stop have held every slot, or held it up, for too long while branches wait for one.
+    pub(super) fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
-        if backlog.done || control.held() < control.limits.concurrency {
+        if backlog.done || control.held() + self.held_up(|_| true) < control.limits.concurrency {
             self.stuck = None;
             return false;
         }
@@ -294,13 +235,13 @@ impl State {
         if !closing.killed {
             return self.timer.set(closing.kill_at, now, myself);
         }
-        let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
-        let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
+        let is_held = |member: &Member| member.bench.is_held();
+        let bodies = self.vacant.iter().any(|bench| bench.any_bodies());
         if !bodies && self.children.values().all(is_held) {
             return myself.stop(None);
         }
         if closing.leave_at <= now {
-            let ending = |member: &Member| !member.seat.is_polling();
+            let ending = |member: &Member| !member.bench.is_polling();
             let patient = now < closing.kill_at + LONGEST_END;
             if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
                 closing.leave_at = now + YIELD_GRACE;

@@ -1,19 +1,17 @@
-//! The place of one child.
+//! A seat: where a child makes its attempts, one after the other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::agent::Bodies;
 
-/// The place of one child in its run: which attempt runs there, since when, until when.
+/// A seat of a child, for one attempt at a time: which attempt runs there, since when, until when.
 ///
 /// The child writes at every attempt, with plain stores; the supervisor reads when it looks for attempts that do not
 /// yield, and the caller when the run is over. Who reads and then acts must win [`claim`](Seat::claim): each attempt
 /// is concluded once, by its child or by whoever gave it up.
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) number: usize,
     /// [`IDLE`], or the ticket of the attempt that runs here.
     current: AtomicU64,
     tickets: AtomicU64,
@@ -25,11 +23,11 @@ pub(super) struct Seat {
     due: AtomicU64,
     /// Whether code of the user's is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
-    /// [`Duty`] of the child.
+    /// [`Duty`] of the child here.
     duty: AtomicU8,
-    /// Whether a body that did not stop holds the place.
+    /// Whether a body that did not stop holds the seat.
     pub(super) held: AtomicBool,
-    pub(super) bodies: Arc<Bodies>,
+    pub(super) bodies: Bodies,
 }
 
 const IDLE: u64 = 0;
@@ -40,7 +38,7 @@ pub(super) type Moment = u64;
 /// The moment that never comes.
 pub(super) const NEVER: Moment = Moment::MAX;
 
-/// What the child of a seat is doing.
+/// What the child is doing in a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Duty {
@@ -73,9 +71,8 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize) -> Self {
+    pub(super) fn new(bodies: Bodies) -> Self {
         Self {
-            number,
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),
@@ -86,8 +83,12 @@ impl Seat {
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
-            bodies: Arc::default(),
+            bodies,
         }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 
     pub(super) fn is(&self, duty: Duty) -> bool {

@@ -9,20 +9,22 @@ use super::attempt::{Desk, Ended};
 use super::contain::{Contained, contain, discard};
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
-use super::seat::{Entry, Moment};
+use super::seat::{Entry, Moment, Seat};
+use super::stretch::Stretch;
 use super::work::Work;
 use crate::outcome::{AgentError, Cause, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
 
-/// The work of a child from the moment it is sent to its seat until it leaves it.
+/// The work of a child in one of its seats, from the moment it is sent there until it leaves.
 pub(super) struct Shift<'a, W: Work> {
     run: &'a Run<W>,
     work: &'a W,
     place: &'a Place<W::Output>,
+    seat: &'a Seat,
+    stretch: &'a Stretch,
     desk: Desk<'a>,
     /// The last reading of the clock, when the last attempt started.
     now: Moment,
-    stretch: Stretch,
 }
 
 /// Why a child has stopped working.
@@ -58,22 +60,27 @@ enum Concluded {
     Done,
     /// The same, and its agent panicked.
     Panicked(String),
-    /// Somebody else concluded the attempt: this child is being killed.
+    /// Somebody else concluded the attempt: this child is being killed, unless it has other lanes.
     TooLate,
 }
 
 impl<'a, W: Work> Shift<'a, W> {
-    pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
-        let now = run.control().now();
-        let desk = Desk::new(run.control(), &place.seat);
-        Self { run, work, place, desk, now, stretch: Stretch::starting(now) }
+    pub(super) fn new(
+        run: &'a Run<W>,
+        work: &'a W,
+        place: &'a Place<W::Output>,
+        seat: &'a Seat,
+        stretch: &'a Stretch,
+    ) -> Self {
+        let desk = Desk::new(run.control(), seat, stretch);
+        Self { run, work, place, seat, stretch, desk, now: run.control().now() }
     }
 
     /// Makes attempts until there is nothing to pull, or the child shall not go on.
     pub(super) async fn work(mut self) -> Leave {
         loop {
             // The iterator is the user's as well.
-            self.place.seat.set_polling(true);
+            self.seat.set_polling(true);
             let branch = match self.run.pull() {
                 Pulled::Branch(branch) => branch,
                 Pulled::Panicked { index, message } => {
@@ -82,12 +89,13 @@ impl<'a, W: Work> Shift<'a, W> {
                     continue;
                 }
                 Pulled::Nothing => {
-                    self.place.seat.set_polling(false);
+                    self.seat.set_polling(false);
                     return Leave::Parked;
                 }
             };
             let concluded = self.attempt(branch).await;
-            if !matches!(concluded, Concluded::TooLate) && self.place.seat.bodies.any_running() {
+            let dies = matches!(concluded, Concluded::TooLate) && !self.place.bench.is_shared();
+            if !dies && self.seat.bodies.any_running() {
                 Box::pin(self.wait_for_bodies()).await;
             }
             match concluded {
@@ -112,25 +120,25 @@ impl<'a, W: Work> Shift<'a, W> {
         // The one reading of the clock: pulling and copying are not the attempt's fault.
         self.now = self.run.control().now();
         if self.stretch.is_over(self.now) {
-            self.place.seat.set_polling(false);
+            self.seat.set_polling(false);
             yield_now().await;
             self.now = self.run.control().now();
-            self.stretch = Stretch::starting(self.now);
+            self.stretch.renew(self.now);
         }
         turn.started = branch.started.unwrap_or(self.now);
         let ended = self.desk.make_attempt(self.work, branch, kit.limit, self.now).await;
-        if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) && self.place.seat.bodies.any_running() {
+        if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) && self.seat.bodies.any_running() {
             // There is no further attempt beside what this one has left behind.
-            let _suspended = self.run.control().suspend();
-            self.place.seat.set_polling(false);
-            Box::pin(self.place.seat.bodies.returned()).await;
+            let _suspended = self.run.control().suspend(self.stretch);
+            self.seat.set_polling(false);
+            Box::pin(self.seat.bodies.returned()).await;
         }
         self.conclude(turn, ended, kit)
     }
 
     fn begin(&self, index: usize, attempt: u32, started: Moment) -> Turn {
         let entry = Entry { index, attempts: attempt - 1, branch_started: started };
-        let ticket = self.place.seat.begin(&entry);
+        let ticket = self.seat.begin(&entry);
         Turn { ticket, index, attempt, started }
     }
 
@@ -196,7 +204,7 @@ impl<'a, W: Work> Shift<'a, W> {
     fn requeue(&mut self, turn: Turn, job: W::Job, due: Instant, waits: bool) -> bool {
         let Turn { ticket, index, attempt, started } = turn;
         let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
-        if !self.run.requeue(self.place, ticket, branch, due) {
+        if !self.run.requeue(self.place, self.seat, ticket, branch, due) {
             return false;
         }
         // The supervisor sets its alarm. It cannot do so while this child keeps the thread.
@@ -212,16 +220,16 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     fn record(&self, turn: Turn, outcome: Outcome<W::Output>) -> bool {
-        self.run.record(self.place, turn.ticket, turn.index, outcome)
+        self.run.record(self.place, self.seat, turn.ticket, (turn.index, outcome), || {})
     }
 
     /// Keeps the seat until the bodies of a concluded attempt have returned.
     async fn wait_for_bodies(&self) {
-        let (control, seat) = (self.run.control(), &self.place.seat);
+        let (control, seat) = (self.run.control(), self.seat);
         seat.set_polling(false);
         control.hold(seat);
         {
-            let _suspended = control.suspend();
+            let _suspended = control.suspend(self.stretch);
             seat.bodies.returned().await;
         }
         control.release(seat);
@@ -234,32 +242,5 @@ fn floor(error: &AgentError) -> Option<Duration> {
         Reaction::Retry => Some(Duration::ZERO),
         Reaction::RetryAfter(delay) => Some(delay),
         Reaction::Fatal => None,
-    }
-}
-
-/// How long a child may go on without letting its siblings and its supervisor have the thread.
-struct Stretch {
-    attempts: u32,
-    started: Moment,
-}
-
-impl Stretch {
-    const MOST_ATTEMPTS: u32 = 32;
-    /// 100 µs.
-    const LONGEST: Moment = 100_000;
-
-    fn starting(now: Moment) -> Self {
-        Self { attempts: 0, started: now }
-    }
-
-    /// Lets go before the next attempt.
-    fn end(&mut self) {
-        self.attempts = Self::MOST_ATTEMPTS;
-    }
-
-    /// Whether the next attempt, which would start now, shall wait for the others.
-    fn is_over(&mut self, now: Moment) -> bool {
-        self.attempts += 1;
-        self.attempts > Self::MOST_ATTEMPTS || now.saturating_sub(self.started) >= Self::LONGEST
     }
 }
