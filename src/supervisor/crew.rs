@@ -13,8 +13,7 @@ use super::lanes;
 use super::queue::Backlog;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Seat};
-use super::shift::{Leave, Shift};
-use super::stretch::Stretch;
+use super::shift::{Floor, Leave};
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -58,11 +57,11 @@ impl<W: Work> Crew for Run<W> {
             let place = lock(&self.places).get(bench).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
             let [seat] = &*place.bench.seats else {
-                return Box::pin(lanes::drive(&self, work, &place)).await;
+                return Box::pin(lanes::drive_all(&self, work, &place)).await;
             };
             let on_duty = OnDuty::at(&self.control, seat);
-            let stretch = Stretch::alone(self.control.now());
-            let leave = Shift::new(&self, work, &place, seat, &stretch).work().await;
+            let floor = Floor::new(&self, work, &place);
+            let leave = lanes::drive_one(&floor, seat).await;
             if matches!(leave, Leave::Parked) {
                 on_duty.park();
                 self.look_back();

@@ -17,13 +17,15 @@
 //! | `Shift` | what a child does in a seat: pull, attempt, conclude, breathe |
 //! | `lanes` | how a child does so in several seats at once |
 //! | `Stretch` | how long it may go on before it breathes |
-//! | `Desk` | one attempt, step by step |
+//! | `Running` | one attempt, step by step |
+//! | `Alarm` | what wakes the attempts of a child whose time is up |
 //! | `RunSupervisor`, `Child` | the actors |
 //! | `Crew` | a run as its actors see it, whatever its types |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
 
+mod alarm;
 mod attempt;
 mod bench;
 mod child;

@@ -1,7 +1,10 @@
 //! A seat: where a child makes its attempts, one after the other.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
+
+use futures::task::AtomicWaker;
 
 use crate::agent::Bodies;
 
@@ -27,10 +30,21 @@ pub(super) struct Seat {
     duty: AtomicU8,
     /// Whether a body that did not stop holds the seat.
     pub(super) held: AtomicBool,
+    /// How the attempt stands with its [`Alarm`](super::alarm::Alarm).
+    alarm: AtomicU8,
+    /// Wakes the lane of the seat, where the child has several.
+    lane: AtomicWaker,
     pub(super) bodies: Bodies,
 }
 
 const IDLE: u64 = 0;
+
+/// The attempt does not wait, or not for the alarm.
+const SILENT: u8 = 0;
+/// It is to be woken when it is due.
+const SET: u8 = 1;
+/// Its time is up.
+const RUNG: u8 = 2;
 
 /// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
 pub(super) type Moment = u64;
@@ -62,6 +76,16 @@ pub(super) struct Occupant {
     pub(super) polling: bool,
 }
 
+/// The part of a branch that is needed after its attempt has taken the rest.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) ticket: u64,
+    pub(super) index: usize,
+    pub(super) attempt: u32,
+    /// When the first attempt started.
+    pub(super) started: Moment,
+}
+
 /// What a child notes down when it takes a branch.
 pub(super) struct Entry {
     pub(super) index: usize,
@@ -83,6 +107,8 @@ impl Seat {
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
+            alarm: AtomicU8::new(SILENT),
+            lane: AtomicWaker::new(),
             bodies,
         }
     }
@@ -118,11 +144,58 @@ impl Seat {
 
     /// The attempt with this number starts, and its clock.
     #[inline]
-    pub(super) fn start(&self, attempt: u32, started: Moment, due: Moment) {
+    pub(super) fn start(&self, attempt: u32, branch_started: Moment, started: Moment, due: Moment) {
         self.attempts.store(attempt, Ordering::Relaxed);
+        self.branch_started.store(branch_started, Ordering::Relaxed);
+        self.alarm.store(SILENT, Ordering::Relaxed);
         self.started.store(started, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
         self.set_polling(true);
+    }
+
+    /// What the child has noted of the attempt that it makes, or that was given up.
+    pub(super) fn turn(&self) -> Turn {
+        Turn {
+            ticket: self.tickets.load(Ordering::Relaxed),
+            index: self.index.load(Ordering::Relaxed),
+            attempt: self.attempts.load(Ordering::Relaxed),
+            started: self.branch_started.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How long the attempt may take; a very long time if there is no limit.
+    pub(super) fn limit(&self) -> Duration {
+        let (started, due) = (self.started.load(Ordering::Relaxed), self.due.load(Ordering::Relaxed));
+        Duration::from_nanos(due.saturating_sub(started))
+    }
+
+    /// The attempt waits, and is to be woken when it is due. Gives when that is; `None` if it never is.
+    pub(super) fn set_alarm(&self, lane: Option<&Waker>) -> Option<Moment> {
+        let due = Some(self.due.load(Ordering::Relaxed)).filter(|due| *due != NEVER)?;
+        if let Some(lane) = lane {
+            self.lane.register(lane);
+        }
+        self.alarm.store(SET, Ordering::Relaxed);
+        Some(due)
+    }
+
+    /// Wakes the attempt if it waits and is due. Gives when it is due, if that is later.
+    pub(super) fn ring_if_due(&self, now: Moment) -> Option<Moment> {
+        if self.alarm.load(Ordering::Relaxed) != SET {
+            return None;
+        }
+        let due = self.due.load(Ordering::Relaxed);
+        if due > now {
+            return Some(due);
+        }
+        self.alarm.store(RUNG, Ordering::Relaxed);
+        self.lane.wake();
+        None
+    }
+
+    /// Whether the alarm has rung for the attempt.
+    pub(super) fn has_rung(&self) -> bool {
+        self.alarm.load(Ordering::Relaxed) == RUNG
     }
 
     /// The agent's code is entered or left at an `.await`.
@@ -155,14 +228,13 @@ impl Seat {
             return None;
         }
         // If the child moves on while this is read, the ticket no longer claims anything.
-        let (started, due) = (self.started.load(Ordering::Relaxed), self.due.load(Ordering::Relaxed));
         Some(Occupant {
             ticket,
             index: self.index.load(Ordering::Relaxed),
             attempts: self.attempts.load(Ordering::Relaxed),
             branch_started: self.branch_started.load(Ordering::Relaxed),
-            limit: Duration::from_nanos(due.saturating_sub(started)),
-            due,
+            limit: self.limit(),
+            due: self.due.load(Ordering::Relaxed),
             polling: self.polling.load(Ordering::Relaxed),
         })
     }
