@@ -1,6 +1,7 @@
 //! One attempt, step by step: first poll, wait, time out, clean up.
 
 use std::future::{Future, pending, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -47,17 +48,17 @@ pub(super) struct Running<'a, O> {
 }
 
 impl<'a, O> Running<'a, O> {
-    /// Has the agent make its future.
+    /// Has the agent make its future. If that panics, the first poll does.
     pub(super) fn start(
         desk: &'a Desk<'a>,
         seat: &'a Seat,
         attempt: AgentContext,
         make: impl FnOnce() -> BoxFuture<'a, Result<O, AgentError>>,
-    ) -> Result<Self, String> {
-        let mut running =
-            Self { desk, seat, future: Contained::empty(), attempt: Some(attempt), suspended: None };
-        running.future = Contained::new(within(&mut running.attempt, || contain(make))?);
-        Ok(running)
+    ) -> Self {
+        let mut attempt = Some(attempt);
+        let future = within(&mut attempt, || contain(make))
+            .unwrap_or_else(|panic| Box::pin(async move { resume_unwind(Box::new(panic)) }));
+        Self { desk, seat, future: Contained::new(future), attempt, suspended: None }
     }
 
     /// Gives the context back if nobody else has it: it may serve again.

@@ -59,14 +59,7 @@ impl<W: Work> Crew for Run<W> {
             let [seat] = &*place.bench.seats else {
                 return Box::pin(lanes::drive_all(&self, work, &place)).await;
             };
-            let on_duty = OnDuty::at(&self.control, seat);
-            let floor = Floor::new(&self, work, &place);
-            let leave = lanes::drive_one(&floor, seat).await;
-            if matches!(leave, Leave::Parked) {
-                on_duty.park();
-                self.look_back();
-            }
-            leave
+            lanes::drive_one(&Floor::new(&self, work, &place), seat).await
         })
     }
 
@@ -90,39 +83,5 @@ impl<W: Work> Crew for Run<W> {
             }
         };
         self.record(&place, seat, occupant.ticket, (occupant.index, Err(failure)), hold)
-    }
-}
-
-impl<W: Work> Run<W> {
-    /// What a child that has just left its seat could not see, or what has become due since it looked, must not wait for
-    /// somebody else to look.
-    pub(super) fn look_back(&self) {
-        if self.was_turned_away() || self.try_queue().is_none_or(|queue| queue.has_waiting()) {
-            self.control.wake();
-        }
-    }
-}
-
-/// A child at work. However its work ends (it is done, its agent panicked, it was killed and dropped), the seat shows it.
-pub(super) struct OnDuty<'a>(Option<(&'a Control, &'a Seat)>);
-
-impl<'a> OnDuty<'a> {
-    pub(super) fn at(control: &'a Control, seat: &'a Seat) -> Self {
-        Self(Some((control, seat)))
-    }
-
-    /// The child waits. From here on the supervisor may send it to work again at any time.
-    pub(super) fn park(mut self) {
-        if let Some((control, seat)) = self.0.take() {
-            control.park(seat);
-        }
-    }
-}
-
-impl Drop for OnDuty<'_> {
-    fn drop(&mut self) {
-        if let Some((control, seat)) = self.0.take() {
-            control.vacate(seat);
-        }
     }
 }

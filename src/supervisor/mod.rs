@@ -30,6 +30,7 @@ mod attempt;
 mod bench;
 mod child;
 mod collect;
+mod conclude;
 mod contain;
 mod control;
 mod crew;

@@ -15,9 +15,9 @@ use crate::agent::Bodies;
 /// is concluded once, by its child or by whoever gave it up.
 #[derive(Debug)]
 pub(super) struct Seat {
-    /// [`IDLE`], or the ticket of the attempt that runs here.
-    current: AtomicU64,
-    tickets: AtomicU64,
+    /// The ticket of the attempt that runs here; with [`RUNS`] taken away once it is concluded. Each is greater than the
+    /// one before.
+    ticket: AtomicU64,
     index: AtomicUsize,
     attempts: AtomicU32,
     /// The other times are [`Moment`]s.
@@ -30,6 +30,8 @@ pub(super) struct Seat {
     duty: AtomicU8,
     /// Whether a body that did not stop holds the seat.
     pub(super) held: AtomicBool,
+    /// Whether the child is here: on its way to a branch, or with one.
+    open: AtomicBool,
     /// How the attempt stands with its [`Alarm`](super::alarm::Alarm).
     alarm: AtomicU8,
     /// Wakes the lane of the seat, where the child has several.
@@ -37,7 +39,8 @@ pub(super) struct Seat {
     pub(super) bodies: Bodies,
 }
 
-const IDLE: u64 = 0;
+/// What a ticket has and a concluded one has not.
+const RUNS: u64 = 1;
 
 /// The attempt does not wait, or not for the alarm.
 const SILENT: u8 = 0;
@@ -97,8 +100,7 @@ pub(super) struct Entry {
 impl Seat {
     pub(super) fn new(bodies: Bodies) -> Self {
         Self {
-            current: AtomicU64::new(IDLE),
-            tickets: AtomicU64::new(IDLE),
+            ticket: AtomicU64::new(0),
             index: AtomicUsize::new(0),
             attempts: AtomicU32::new(0),
             branch_started: AtomicU64::new(0),
@@ -107,6 +109,7 @@ impl Seat {
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
+            open: AtomicBool::new(false),
             alarm: AtomicU8::new(SILENT),
             lane: AtomicWaker::new(),
             bodies,
@@ -121,25 +124,40 @@ impl Seat {
         self.duty.load(Ordering::Acquire) == duty as u8
     }
 
+    /// Whether a lane is to be opened here, because the child has been sent to the seat and is not there yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is(Duty::Working) && !self.open.load(Ordering::Relaxed)
+    }
+
+    /// The child comes to the seat. Only the child does, and leaves.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// The child leaves the seat. `false` if it had before.
+    pub(super) fn close(&self) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        self.open.store(false, Ordering::Relaxed);
+        open
+    }
+
     /// Changes the duty, and says whether it was `from` before. Only then it changes.
     pub(super) fn change(&self, from: Duty, to: Duty) -> bool {
         self.duty.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The child has taken a branch, and prepares an attempt. Returns its ticket.
+    /// The child has taken a branch, and prepares an attempt. It has a ticket from now on.
     #[inline]
-    pub(super) fn begin(&self, entry: &Entry) -> u64 {
+    pub(super) fn begin(&self, entry: &Entry) {
         // Only the child of this seat draws tickets, so this need not be one atomic step.
-        let ticket = self.tickets.load(Ordering::Relaxed) + 1;
-        self.tickets.store(ticket, Ordering::Relaxed);
+        let ticket = (self.ticket.load(Ordering::Relaxed) | RUNS) + 2;
         self.index.store(entry.index, Ordering::Relaxed);
         self.attempts.store(entry.attempts, Ordering::Relaxed);
         self.branch_started.store(entry.branch_started, Ordering::Relaxed);
         self.started.store(entry.branch_started, Ordering::Relaxed);
         self.due.store(NEVER, Ordering::Relaxed);
         self.polling.store(true, Ordering::Relaxed);
-        self.current.store(ticket, Ordering::Release);
-        ticket
+        self.ticket.store(ticket, Ordering::Release);
     }
 
     /// The attempt with this number starts, and its clock.
@@ -156,7 +174,7 @@ impl Seat {
     /// What the child has noted of the attempt that it makes, or that was given up.
     pub(super) fn turn(&self) -> Turn {
         Turn {
-            ticket: self.tickets.load(Ordering::Relaxed),
+            ticket: self.ticket.load(Ordering::Relaxed) | RUNS,
             index: self.index.load(Ordering::Relaxed),
             attempt: self.attempts.load(Ordering::Relaxed),
             started: self.branch_started.load(Ordering::Relaxed),
@@ -214,17 +232,17 @@ impl Seat {
     /// became of it, and this need not be one atomic step.
     #[inline]
     pub(super) fn claim(&self, ticket: u64) -> bool {
-        let mine = self.current.load(Ordering::Acquire) == ticket;
+        let mine = self.ticket.load(Ordering::Acquire) == ticket;
         if mine {
-            self.current.store(IDLE, Ordering::Release);
+            self.ticket.store(ticket & !RUNS, Ordering::Release);
         }
         mine
     }
 
     /// The attempt that runs here.
     pub(super) fn occupant(&self) -> Option<Occupant> {
-        let ticket = self.current.load(Ordering::Acquire);
-        if ticket == IDLE {
+        let ticket = self.ticket.load(Ordering::Acquire);
+        if ticket & RUNS == 0 {
             return None;
         }
         // If the child moves on while this is read, the ticket no longer claims anything.

@@ -1,23 +1,24 @@
 //! What a child does: pull, attempt, conclude, breathe.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::task::yield_now;
-use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::attempt::{Desk, Ended, Running};
-use super::contain::{Contained, contain, discard};
+use super::conclude::Concluded;
+use super::contain::{Contained, contain};
 use super::control::nanos;
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
-use super::seat::{Entry, Moment, NEVER, Seat, Turn};
+use super::seat::{Entry, Moment, NEVER, Seat};
 use super::stretch::Stretch;
 use super::work::Work;
 use crate::agent::{AgentContext, Attempt};
-use crate::outcome::{AgentError, Cause, Outcome, Reaction};
-use crate::policy::{Decision, Trigger};
+use crate::outcome::Cause;
 
 /// What the shifts of a child have in common.
 pub(super) struct Floor<'a, W: Work> {
@@ -29,8 +30,8 @@ pub(super) struct Floor<'a, W: Work> {
 
 /// The work of a child in one of its seats, from the moment it is sent there until it leaves.
 pub(super) struct Shift<'a, W: Work> {
-    floor: &'a Floor<'a, W>,
-    seat: &'a Seat,
+    pub(super) floor: &'a Floor<'a, W>,
+    pub(super) seat: &'a Seat,
     /// The last attempt's context, for the next one.
     spare: Option<AgentContext>,
     /// The last reading of the clock, when the last attempt started.
@@ -63,14 +64,10 @@ enum Found<J> {
     Nothing,
 }
 
-/// How a branch stands after an attempt.
-enum Concluded {
-    /// It has its outcome, or waits for another attempt.
-    Done,
-    /// The same, and its agent panicked.
-    Panicked(String),
-    /// Somebody else concluded the attempt: this child is being killed, unless it has other lanes.
-    TooLate,
+/// Why the child does not go on after an attempt, if it does not: known now, or later.
+enum Finished<'s> {
+    Now(Option<Leave>),
+    Later(BoxFuture<'s, Option<Leave>>),
 }
 
 impl<'a, W: Work> Floor<'a, W> {
@@ -83,7 +80,9 @@ impl<'a, W: Work> Floor<'a, W> {
 }
 
 impl<'a, W: Work> Shift<'a, W> {
+    /// A child has been sent to the seat.
     pub(super) fn new(floor: &'a Floor<'a, W>, seat: &'a Seat) -> Self {
+        seat.open();
         Self { floor, seat, spare: None, now: floor.desk.control.now() }
     }
 
@@ -91,44 +90,127 @@ impl<'a, W: Work> Shift<'a, W> {
     ///
     /// The steps that need not wait are functions of their own, and what is rare is boxed, so that an attempt that waits
     /// keeps little besides itself.
-    pub(super) async fn work(&mut self) -> Leave {
-        loop {
-            let taken = match self.take() {
-                Found::Branch(taken) => taken,
-                Found::Failed => continue,
-                Found::Nothing => return Leave::Parked,
-            };
-            if self.is_out_of_breath() {
-                yield_now().await;
-                self.go_on();
-            }
-            let (started, spare) = self.start(taken);
-            let ended = match started {
-                Err(panic) => Ended::Panicked(panic),
-                Ok(mut running) => match (&mut running).await {
-                    Some(ended) => {
-                        self.spare = running.take_context();
-                        ended
-                    }
-                    None => Ended::TimedOut { stopped: Box::pin(running.stop()).await },
-                },
-            };
-            if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) && self.seat.bodies.any_running() {
-                // There is no further attempt beside what this one has left behind.
-                Box::pin(self.bodies_return()).await;
-            }
-            let concluded = self.conclude(ended, spare);
-            let dies = matches!(concluded, Concluded::TooLate) && !self.floor.desk.is_shared;
-            if !dies && self.seat.bodies.any_running() {
-                Box::pin(self.wait_for_bodies()).await;
-            }
-            match concluded {
-                Concluded::Done if self.floor.desk.control.limits.fresh_children => return Leave::Spent,
-                Concluded::Done => {}
-                Concluded::Panicked(message) => return Leave::Panicked(message),
-                Concluded::TooLate => return Leave::Spent,
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep the shift twice")]
+    pub(super) fn work(mut self) -> impl Future<Output = Leave> + Send + use<'a, W> {
+        async move {
+            loop {
+                let mut taken = match self.take() {
+                    Found::Branch(taken) => taken,
+                    Found::Failed => continue,
+                    Found::Nothing => return self.park(),
+                };
+                if self.is_out_of_breath() {
+                    taken = Box::pin(self.breathe(taken)).await;
+                }
+                let finished = {
+                    let (mut running, spare) = self.start(taken);
+                    let ended = (&mut running).await;
+                    self.finish(running, ended, spare)
+                };
+                let leave = match finished {
+                    Finished::Now(leave) => leave,
+                    Finished::Later(leave) => leave.await,
+                };
+                if let Some(leave) = leave {
+                    return leave;
+                }
             }
         }
+    }
+
+    /// Concludes an attempt, and says whether the child goes on; later, if the attempt has to be stopped, or has left
+    /// bodies behind.
+    #[inline]
+    fn finish(
+        &mut self,
+        mut running: Running<'a, W::Output>,
+        ended: Option<Ended<W::Output>>,
+        spare: Contained<W::Job>,
+    ) -> Finished<'_> {
+        match ended {
+            Some(ended) if !self.seat.bodies.any_running() => {
+                self.spare = running.take_context();
+                drop(running);
+                let concluded = self.conclude(ended, spare);
+                if self.seat.bodies.any_running() {
+                    return Finished::Later(Box::pin(self.leave_late(concluded)));
+                }
+                Finished::Now(self.leave(concluded))
+            }
+            ended => Finished::Later(Box::pin(self.finish_late(running, ended, spare))),
+        }
+    }
+
+    async fn finish_late(
+        &mut self,
+        mut running: Running<'a, W::Output>,
+        ended: Option<Ended<W::Output>>,
+        spare: Contained<W::Job>,
+    ) -> Option<Leave> {
+        let ended = match ended {
+            Some(ended) => {
+                self.spare = running.take_context();
+                drop(running);
+                ended
+            }
+            None => Ended::TimedOut { stopped: running.stop().await },
+        };
+        if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) {
+            // There is no further attempt beside what this one has left behind.
+            let _suspended = self.floor.desk.control.suspend(&self.floor.desk.stretch);
+            self.seat.set_polling(false);
+            self.seat.bodies.returned().await;
+        }
+        let concluded = self.conclude(ended, spare);
+        self.leave_late(concluded).await
+    }
+
+    /// Keeps the seat until the bodies of a concluded attempt have returned.
+    async fn leave_late(&mut self, concluded: Concluded) -> Option<Leave> {
+        let (desk, seat) = (&self.floor.desk, self.seat);
+        let dies = matches!(concluded, Concluded::TooLate) && !desk.is_shared;
+        if !dies && seat.bodies.any_running() {
+            seat.set_polling(false);
+            desk.control.hold(seat);
+            {
+                let _suspended = desk.control.suspend(&desk.stretch);
+                seat.bodies.returned().await;
+            }
+            desk.control.release(seat);
+        }
+        self.leave(concluded)
+    }
+
+    /// Why the child does not go on in this seat; `None` if it does.
+    ///
+    /// A child that makes several attempts at once outlives what a child with one lane dies of: the others are not to die
+    /// of it. The lane begins anew.
+    fn leave(&mut self, concluded: Concluded) -> Option<Leave> {
+        let Desk { control, is_shared, .. } = &self.floor.desk;
+        match concluded {
+            Concluded::Done if control.limits.fresh_children => Some(Leave::Spent),
+            Concluded::Done => None,
+            Concluded::Panicked(message) if !is_shared => Some(Leave::Panicked(message)),
+            Concluded::TooLate if !is_shared => Some(Leave::Spent),
+            Concluded::Panicked(_) | Concluded::TooLate => {
+                // The supervisor has held the seat if it gave the attempt up, and the attempt has ended after all.
+                control.release(self.seat);
+                self.spare = None;
+                None
+            }
+        }
+    }
+
+    /// The child waits. From here on the supervisor may send it to work again at any time.
+    fn park(&mut self) -> Leave {
+        let (control, run) = (self.floor.desk.control, self.floor.run);
+        self.seat.close();
+        control.park(self.seat);
+        // What the child could not see, or what has become due since it looked, must not wait for somebody else to look.
+        if run.was_turned_away() || run.try_queue().is_none_or(|queue| queue.has_waiting()) {
+            control.wake();
+        }
+        Leave::Parked
     }
 
     /// Takes the next branch and prepares its attempt.
@@ -185,14 +267,16 @@ impl<'a, W: Work> Shift<'a, W> {
         over
     }
 
-    /// The others have had the thread.
-    fn go_on(&mut self) {
+    /// Lets others have the thread, and gives back what was taken meanwhile.
+    async fn breathe<J>(&mut self, taken: J) -> J {
+        yield_now().await;
         self.now = self.floor.desk.control.now();
         self.floor.desk.stretch.renew(self.now);
+        taken
     }
 
-    /// Starts the attempt; the error is a panic. What is kept for another attempt stays behind.
-    fn start(&mut self, taken: Taken<W::Job>) -> (Result<Running<'a, W::Output>, String>, Contained<W::Job>) {
+    /// Starts the attempt. What is kept for another attempt stays behind.
+    fn start(&mut self, taken: Taken<W::Job>) -> (Running<'a, W::Output>, Contained<W::Job>) {
         let Taken { branch: Branch { index, attempt, started, job }, limit, spare } = taken;
         let Floor { work, desk, .. } = self.floor;
         let due = limit.map_or(NEVER, |limit| self.now.saturating_add(nanos(limit)));
@@ -207,104 +291,13 @@ impl<'a, W: Work> Shift<'a, W> {
         let run = Arc::clone(&self.floor.desk.control.info);
         AgentContext::new(Attempt::new(run, self.seat.bodies.clone()))
     }
-
-    async fn bodies_return(&self) {
-        let _suspended = self.floor.desk.control.suspend(&self.floor.desk.stretch);
-        self.seat.set_polling(false);
-        self.seat.bodies.returned().await;
-    }
-
-    fn conclude(&mut self, ended: Ended<W::Output>, mut spare: Contained<W::Job>) -> Concluded {
-        let turn = self.seat.turn();
-        let cause = match ended {
-            Ended::Output(output) => {
-                let recorded = self.record(turn, Ok(output));
-                return if recorded { Concluded::Done } else { Concluded::TooLate };
-            }
-            Ended::Error(error) => Cause::Failed(error),
-            Ended::Panicked(message) => Cause::Panicked(message),
-            Ended::TimedOut { stopped } => Cause::TimedOut { limit: self.seat.limit(), stopped },
-        };
-        let concluded = match &cause {
-            Cause::Panicked(message) => Concluded::Panicked(message.clone()),
-            _ => Concluded::Done,
-        };
-        let now = Instant::now();
-        let wait = spare.get().and_then(|job| self.wait_before_next(job, turn, &cause));
-        // A wait beyond what the clock can tell would never end: the branch does.
-        let due = wait.and_then(|wait| now.checked_add(wait));
-        let in_time = match (due, spare.take()) {
-            (Some(due), Some(job)) => {
-                discard(cause);
-                self.requeue(turn, job, due, due > now)
-            }
-            (_, spare) => {
-                discard(spare);
-                self.fail(turn, turn.attempt, cause)
-            }
-        };
-        if in_time { concluded } else { Concluded::TooLate }
-    }
-
-    /// The wait before the branch's next attempt; `None` if there is none.
-    fn wait_before_next(&self, job: &W::Job, turn: Turn, cause: &Cause) -> Option<Duration> {
-        let restart = self.floor.work.policy(job).restart.as_ref()?;
-        let (trigger, floor) = match cause {
-            Cause::Failed(error) => (Trigger::Error, floor(error)?),
-            Cause::Panicked(_) => (Trigger::Panic, Duration::ZERO),
-            Cause::TimedOut { stopped: true, .. } => (Trigger::Timeout, Duration::ZERO),
-            // Never beside a body that still runs.
-            _ => return None,
-        };
-        let roll = self.floor.run.roll(restart, turn.index, turn.attempt);
-        match restart.decide(turn.attempt, trigger, floor, roll) {
-            Decision::Restart { after } => Some(after),
-            Decision::GiveUp => None,
-        }
-    }
-
-    /// Gives the branch back for another attempt. Whoever is free when the wait is over makes it.
-    fn requeue(&mut self, turn: Turn, job: W::Job, due: Instant, waits: bool) -> bool {
-        let Turn { ticket, index, attempt, started } = turn;
-        let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
-        if !self.floor.run.requeue(self.floor.place, self.seat, ticket, branch, due) {
-            return false;
-        }
-        // The supervisor sets its alarm. It cannot do so while this child keeps the thread.
-        if waits && self.floor.desk.control.wake() {
-            self.floor.desk.stretch.end();
-        }
-        true
-    }
-
-    fn fail(&self, turn: Turn, attempts: u32, cause: Cause) -> bool {
-        let elapsed =
-            if attempts == 0 { Duration::ZERO } else { self.floor.desk.control.since(turn.started) };
-        self.record(turn, Err(self.floor.run.failure(turn.index, attempts, elapsed, cause)))
-    }
-
-    fn record(&self, turn: Turn, outcome: Outcome<W::Output>) -> bool {
-        self.floor.run.record(self.floor.place, self.seat, turn.ticket, (turn.index, outcome), || {})
-    }
-
-    /// Keeps the seat until the bodies of a concluded attempt have returned.
-    async fn wait_for_bodies(&self) {
-        let (desk, seat) = (&self.floor.desk, self.seat);
-        seat.set_polling(false);
-        desk.control.hold(seat);
-        {
-            let _suspended = desk.control.suspend(&desk.stretch);
-            seat.bodies.returned().await;
-        }
-        desk.control.release(seat);
-    }
 }
 
-/// The wait that an error asks for; `None` if it rules another attempt out.
-fn floor(error: &AgentError) -> Option<Duration> {
-    match error.reaction() {
-        Reaction::Retry => Some(Duration::ZERO),
-        Reaction::RetryAfter(delay) => Some(delay),
-        Reaction::Fatal => None,
+/// However the work ends (it is done, its agent panicked, it was killed and dropped), the seat shows it.
+impl<W: Work> Drop for Shift<'_, W> {
+    fn drop(&mut self) {
+        if self.seat.close() {
+            self.floor.desk.control.vacate(self.seat);
+        }
     }
 }
