@@ -16,6 +16,7 @@ mod endings;
 mod examples;
 mod failures;
 mod input;
+mod lanes;
 mod layers;
 mod limits;
 mod nested;
