@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) children: HashMap<ActorId, Member>,
     /// The lanes of all children together.
     pub(super) lanes: usize,
+    /// The children that have lanes which have not been opened yet.
+    pub(super) roomy: Vec<ActorId>,
     pub(super) vacant: Vec<Arc<Bench>>,
     pub(super) workers: usize,
     pub(super) timer: Timer,
@@ -71,6 +73,7 @@ impl Actor for RunSupervisor {
             crew,
             children: HashMap::new(),
             lanes: 0,
+            roomy: Vec::new(),
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),

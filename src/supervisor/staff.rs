@@ -44,6 +44,11 @@ impl Member {
         resumed
     }
 
+    /// Whether it has lanes that have not been opened yet.
+    fn has_room(&self) -> bool {
+        self.opened < self.bench.lanes()
+    }
+
     /// Opens up to `most` further lanes of a child. Returns how many.
     fn open(&mut self, control: &Control, most: usize) -> usize {
         let opened = most.min(self.bench.lanes() - self.opened);
@@ -101,14 +106,16 @@ impl State {
 
     /// Opens up to `most` lanes of children that there are. Returns how many.
     fn open_lanes(&mut self, most: usize, suits: impl Fn(&Bench) -> bool) -> usize {
-        if most == 0 || self.lanes == self.children.len() {
-            return 0;
-        }
-        let control = self.crew.control();
-        self.children.values_mut().filter(|member| suits(&member.bench)).fold(0, |opened, member| {
-            // What a bench has room for counts first: it need not be looked at.
-            opened + member.open(control, most - opened)
-        })
+        let mut opened = 0;
+        let (crew, children) = (&self.crew, &mut self.children);
+        self.roomy.retain(|child| {
+            let Some(member) = children.get_mut(child) else { return false };
+            if opened < most && suits(&member.bench) {
+                opened += member.open(crew.control(), most - opened);
+            }
+            member.has_room()
+        });
+        opened
     }
 
     /// Makes one more child and sends it to up to `most` seats. Returns how many have been dealt with.
@@ -127,7 +134,11 @@ impl State {
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.lanes += lanes;
-                self.children.insert(actor.get_id(), Member { actor, bench, opened });
+                let member = Member { bench, opened, actor };
+                if member.has_room() {
+                    self.roomy.push(member.actor.get_id());
+                }
+                self.children.insert(member.actor.get_id(), member);
             }
             Err(error) => {
                 tracing::error!(%error, "a child could not be started");
