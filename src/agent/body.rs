@@ -5,41 +5,64 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The bodies of one child. Dropping an attempt's future does not end them (code on a blocking thread), or not at once
-/// (a nested run), so the child counts them, and keeps its slot until they have returned.
-#[derive(Debug, Default)]
+/// The bodies of one lane. Dropping an attempt's future does not end them (code on a blocking thread), or not at once
+/// (a nested run), so the child counts them, and keeps the seat until they have returned.
+#[derive(Debug, Clone)]
 pub(crate) struct Bodies {
-    running: AtomicUsize,
+    lanes: Arc<Lanes>,
+    lane: usize,
+}
+
+/// The bodies of one child, lane by lane. They share what they wait with, because they hardly ever do.
+#[derive(Debug)]
+struct Lanes {
+    running: Box<[AtomicUsize]>,
     returned: Notify,
     /// How many children have had this place before.
     predecessors: AtomicUsize,
 }
 
 impl Bodies {
+    /// Those of each of a child's lanes.
+    pub(crate) fn of_lanes(count: usize) -> impl Iterator<Item = Self> {
+        let running = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        let lanes = Arc::new(Lanes { running, returned: Notify::new(), predecessors: AtomicUsize::new(0) });
+        (0..count).map(move |lane| Self { lanes: Arc::clone(&lanes), lane })
+    }
+
+    fn running(&self) -> &AtomicUsize {
+        &self.lanes.running[self.lane]
+    }
+
     /// Counts one more body, until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>) -> Body {
-        self.running.fetch_add(1, Ordering::AcqRel);
-        Body(Arc::clone(self))
+    pub(crate) fn enter(&self) -> Body {
+        self.running().fetch_add(1, Ordering::AcqRel);
+        Body(self.clone())
     }
 
     #[inline]
     pub(crate) fn any_running(&self) -> bool {
-        self.running.load(Ordering::Acquire) > 0
+        self.running().load(Ordering::Acquire) > 0
     }
 
     /// The child has ended; another one may take its place.
     pub(crate) fn succeed(&self) {
-        self.predecessors.fetch_add(1, Ordering::Relaxed);
+        self.lanes.predecessors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Which place it is: another one than all others that exist at the same time.
+    pub(super) fn place(&self) -> (usize, usize) {
+        (Arc::as_ptr(&self.lanes).addr(), self.lane)
     }
 
     pub(super) fn predecessors(&self) -> usize {
-        self.predecessors.load(Ordering::Relaxed)
+        self.lanes.predecessors.load(Ordering::Relaxed)
     }
 
     /// Waits until none is running.
     pub(crate) async fn returned(&self) {
         loop {
-            let returned = self.returned.notified();
+            let returned = self.lanes.returned.notified();
             tokio::pin!(returned);
             // Registered before the check, or a body that returns between the two would not be heard.
             returned.as_mut().enable();
@@ -53,11 +76,11 @@ impl Bodies {
 
 /// One running body.
 #[derive(Debug)]
-pub(crate) struct Body(Arc<Bodies>);
+pub(crate) struct Body(Bodies);
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-        self.0.returned.notify_waiters();
+        self.0.running().fetch_sub(1, Ordering::AcqRel);
+        self.0.lanes.returned.notify_waiters();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -31,10 +31,13 @@ pub(crate) struct Attempt {
     number: AtomicU32,
     /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
     deadline: AtomicU64,
-    cancelled: CancellationToken,
+    /// Whether it is over, or shall end, for a reason of its own.
+    over: AtomicBool,
+    /// Made when somebody asks for it: most attempts never do, and it is larger than all the rest.
+    token: OnceLock<CancellationToken>,
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
-    bodies: Arc<Bodies>,
+    bodies: Bodies,
     /// The key, where keys come with the items.
     key: Option<Arc<str>>,
 }
@@ -42,14 +45,10 @@ pub(crate) struct Attempt {
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
-    pub(crate) fn new(
-        run: Arc<RunInfo>,
-        cancelled: CancellationToken,
-        bodies: Arc<Bodies>,
-        key: Option<Arc<str>>,
-    ) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, key: Option<Arc<str>>) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key }
+        let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, key }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -62,6 +61,30 @@ impl Attempt {
 
     fn index(&self) -> usize {
         self.index.load(Ordering::Relaxed)
+    }
+
+    /// The attempt's token, a child of the run's.
+    fn token(&self) -> &CancellationToken {
+        let token = self.token.get_or_init(|| self.run.cancelled.child_token());
+        // Of this and `cancel`, the later one sees what the earlier one did.
+        fence(Ordering::SeqCst);
+        if self.over.load(Ordering::Relaxed) {
+            token.cancel();
+        }
+        token
+    }
+
+    fn cancel(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let token = self.token.get().unwrap_or(&self.run.cancelled);
+        self.over.load(Ordering::Relaxed) || token.is_cancelled()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -113,7 +136,7 @@ impl AgentContext {
 
     /// Ends the attempt for those who hold its context.
     pub(crate) fn cancel(&self) {
-        self.attempt.cancelled.cancel();
+        self.attempt.cancel();
     }
 
     /// The run that the attempt belongs to.
@@ -161,25 +184,25 @@ impl AgentContext {
     ///
     /// It may be dropped and called again at any time.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
-        self.attempt.cancelled.cancelled()
+        self.attempt.token().cancelled()
     }
 
     /// Whether the attempt shall end, or has ended. This is what a [`blocking`](crate::blocking) agent asks between
     /// two steps.
     pub fn is_cancelled(&self) -> bool {
-        self.attempt.cancelled.is_cancelled()
+        self.attempt.is_cancelled()
     }
 
     /// The token behind [`cancelled`](AgentContext::cancelled), for libraries that take one. It is the attempt's own:
     /// cancelling it affects nothing else, and does not stop the attempt.
     pub fn cancellation_token(&self) -> CancellationToken {
         self.attempt.lent.store(true, Ordering::Relaxed);
-        self.attempt.cancelled.clone()
+        self.attempt.token().clone()
     }
 
     /// The token of a run nested in the attempt: cancelled with the attempt, and by itself.
     pub(crate) fn child_token(&self) -> CancellationToken {
-        self.attempt.cancelled.child_token()
+        self.attempt.token().child_token()
     }
 
     /// The system that answers for the attempt's run.
@@ -193,8 +216,8 @@ impl AgentContext {
     }
 
     /// The child that makes the attempt: its place in the run, and how many children have had it before.
-    pub(crate) fn child(&self) -> (usize, usize) {
-        (Arc::as_ptr(&self.attempt.bodies).addr(), self.attempt.bodies.predecessors())
+    pub(crate) fn child(&self) -> ((usize, usize), usize) {
+        (self.attempt.bodies.place(), self.attempt.bodies.predecessors())
     }
 
     /// Announces code of this attempt that will outlive the attempt's future.

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use super::bench::Bench;
 use super::crew::Crew;
+use super::finish::Leave;
 use super::message::Resume;
-use super::seat::Seat;
-use super::shift::Leave;
 
 /// Hosts the attempts of one seat, one at a time, and dies of the first that panics: what the agent's code has left
-/// behind dies with it.
+/// behind dies with it. One with several lanes hosts as many attempts at a time, and outlives those that panic: the
+/// others are not to die of them.
 pub(super) struct Child;
 
 pub(super) struct Post {
     pub(super) crew: Arc<dyn Crew>,
-    pub(super) seat: Arc<Seat>,
+    pub(super) bench: Arc<Bench>,
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -43,7 +44,7 @@ impl Actor for Child {
 }
 
 async fn work(myself: ActorRef<Resume>, post: &mut Post) -> Result<(), ActorProcessingErr> {
-    match Arc::clone(&post.crew).drive(post.seat.number).await {
+    match Arc::clone(&post.crew).drive(post.bench.number).await {
         Leave::Parked => Ok(()),
         Leave::Spent => {
             myself.stop(None);

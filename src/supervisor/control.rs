@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::message::Wake;
 use super::seat::{Duty, Moment, NEVER, Seat};
+use super::stretch::Stretch;
 use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
@@ -263,10 +264,10 @@ impl Control {
     }
 
     /// An attempt waits at an `.await` until the guard is dropped. Another child may use the thread.
-    pub(super) fn suspend(&self) -> Suspended<'_> {
+    pub(super) fn suspend(&self, stretch: &Stretch) -> Suspended<'_> {
         self.suspended.fetch_add(1, Ordering::AcqRel);
-        if self.may_grow.load(Ordering::Acquire) {
-            self.wake();
+        if self.may_grow.load(Ordering::Acquire) && self.wake() {
+            stretch.ring();
         }
         Suspended(self)
     }

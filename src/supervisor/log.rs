@@ -132,11 +132,12 @@ pub(super) trait Logged: Send + Sync {
 impl<O: Send> Logged for Place<O> {
     fn read(&self, now: Moment, lines: &mut Vec<Line>) {
         let kept = lock(&self.kept);
-        if let Some(log) = &kept.log {
-            lines.extend(log.lines(&self.seat, now));
+        if let (Some(log), Some(seat)) = (&kept.log, self.bench.seats.first()) {
+            // Where there are several, each attempt has told its own end.
+            lines.extend(log.lines(seat, now));
         }
-        // While the lock is held, nobody concludes it.
-        if let Some(occupant) = self.seat.occupant() {
+        // While the lock is held, nobody concludes them.
+        for occupant in self.bench.seats.iter().filter_map(Seat::occupant) {
             let running =
                 Span::of(&occupant, NEVER).map(|span| Line::new(occupant.index, Some(span), None, false));
             lines.extend(running);

@@ -19,6 +19,7 @@ mod failures;
 mod foreach_stream;
 mod input;
 mod keyed_stream;
+mod lanes;
 mod layers;
 mod limits;
 mod nested;

@@ -3,7 +3,7 @@
 use tokio::runtime::Builder;
 
 use super::consumer::Habit;
-use super::resident;
+use crate::suites::contest::resident;
 use super::subjects::{BASELINE, PEER, SETTLED, SORTIE, Streaming, check};
 use super::suite::SUITE;
 use crate::figures::{Row, Setting};

@@ -2,10 +2,10 @@
 
 use super::consumer::Habit;
 use super::subjects::{BASELINE, IDEAL, PEER, SORTIE, Streaming, check};
-use super::{memory, resident};
+use super::memory;
 use crate::figures::{Findings, Row, Setting};
 use crate::rounds::of;
-use crate::suites::contest::{arena::Arena, subject::Subject};
+use crate::suites::contest::{arena::Arena, resident, subject::Subject};
 use crate::suites::{Comparison, Effort, Suite};
 
 pub const SUITE: Suite = Suite {

@@ -1,0 +1,112 @@
+//! The seats of one child.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use futures::task::AtomicWaker;
+
+use super::seat::{Duty, Role, Seat};
+use crate::agent::Bodies;
+
+/// The seats of one child: as many as it has lanes, which is one unless the run is very wide.
+///
+/// A child with one seat is sent to work by a message. One with several is never done with that message: it waits for
+/// its lanes, and is called when another one is wanted.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) number: usize,
+    pub(super) role: Role,
+    pub(super) seats: Box<[Seat]>,
+    called: AtomicBool,
+    child: AtomicWaker,
+    /// Whether one of the lanes is being executed right now.
+    busy: AtomicBool,
+}
+
+impl Bench {
+    pub(super) fn new(number: usize, lanes: usize, role: Role) -> Self {
+        Self {
+            number,
+            role,
+            seats: Bodies::of_lanes(lanes).map(Seat::new).collect(),
+            called: AtomicBool::new(false),
+            child: AtomicWaker::new(),
+            busy: AtomicBool::new(false),
+        }
+    }
+
+    /// How many attempts the child makes at once, at most.
+    pub(super) fn lanes(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether attempts share the child.
+    pub(super) fn is_shared(&self) -> bool {
+        self.seats.len() > 1
+    }
+
+    /// Tells the child to look which of its seats have been sent to work.
+    pub(super) fn call(&self) {
+        self.called.store(true, Ordering::Release);
+        self.child.wake();
+    }
+
+    /// From now on the child hears a call through this waker.
+    pub(super) fn listen(&self, child: &Waker) {
+        self.child.register(child);
+    }
+
+    /// Whether the child was called since it asked the last time.
+    pub(super) fn was_called(&self) -> bool {
+        self.called.swap(false, Ordering::AcqRel)
+    }
+
+    /// The child executes its lanes until the guard is dropped.
+    pub(super) fn enter(&self) -> Busy<'_> {
+        self.busy.store(true, Ordering::Relaxed);
+        Busy(&self.busy)
+    }
+
+    /// Whether one of the lanes is being executed, so that another one would have to wait for it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Code of the user's is entered or left that is no attempt's.
+    pub(super) fn set_polling(&self, polling: bool) {
+        self.seats.iter().for_each(|seat| seat.set_polling(polling));
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.seats.iter().any(Seat::is_polling)
+    }
+
+    /// Whether an attempt that was given up keeps the child from all its lanes, because it does not yield.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.seats.iter().any(|seat| seat.is_held() && seat.is_polling())
+    }
+
+    /// Whether nothing but bodies that do not stop is left of what the child does, or one of them keeps it from ending.
+    pub(super) fn is_held(&self) -> bool {
+        let only_held = || self.seats.iter().all(|seat| seat.is_held() || !seat.is(Duty::Working));
+        self.is_blocked() || self.seats.iter().any(Seat::is_held) && only_held()
+    }
+
+    /// In how many seats a child, or a body that it has left behind, still runs.
+    pub(super) fn running(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.is_running()).count()
+    }
+
+    pub(super) fn any_bodies(&self) -> bool {
+        self.seats.iter().any(|seat| seat.bodies.any_running())
+    }
+}
+
+/// See [`Bench::enter`].
+pub(super) struct Busy<'a>(&'a AtomicBool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
