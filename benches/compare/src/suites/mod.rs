@@ -14,4 +14,5 @@ mod suite;
 pub use suite::{Comparison, Effort, Probe, Suite};
 
 /// Every suite, in the order in which `all` runs them.
-pub const SUITES: &[Suite] = &[fan_out::SUITE, efficiency::SUITE, nested::SUITE, in_flight::SUITE, stream::SUITE];
+pub const SUITES: &[Suite] =
+    &[fan_out::SUITE, efficiency::SUITE, nested::SUITE, in_flight::SUITE, stream::SUITE];

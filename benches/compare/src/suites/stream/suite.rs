@@ -1,8 +1,8 @@
 //! The suite: every size and number of threads, for time and for memory.
 
 use super::consumer::Habit;
-use super::subjects::{BASELINE, IDEAL, PEER, SORTIE, Streaming, check};
 use super::memory;
+use super::subjects::{BASELINE, IDEAL, PEER, SORTIE, Streaming, check};
 use crate::figures::{Findings, Row, Setting};
 use crate::rounds::of;
 use crate::suites::contest::{arena::Arena, resident, subject::Subject};
