@@ -41,7 +41,7 @@ pub(super) struct Assignment {
 
 pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
-    _admission: Option<Admission>,
+    admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
     pub(super) vacant: Vec<Arc<Seat>>,
     workers: usize,
@@ -74,7 +74,7 @@ impl Actor for RunSupervisor {
         crew.control().attend(myself);
         Ok(State {
             crew,
-            _admission: admission,
+            admission,
             children: HashMap::new(),
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
@@ -113,6 +113,12 @@ impl Actor for RunSupervisor {
             _ => return Ok(()),
         }
         state.look(&myself).await;
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Wake>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        // The state itself goes to the actor above, which drops it when it comes to it.
+        state.admission = None;
         Ok(())
     }
 }
