@@ -32,7 +32,7 @@ impl Bodies {
         self.predecessors.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn predecessors(&self) -> usize {
+    pub(crate) fn predecessors(&self) -> usize {
         self.predecessors.load(Ordering::Relaxed)
     }
 

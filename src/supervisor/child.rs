@@ -13,9 +13,30 @@ use super::shift::Leave;
 /// behind dies with it.
 pub(super) struct Child;
 
+/// The place of a child. However the child ends, also before it has done anything, and also without a supervisor that
+/// would bury it, the seat shows it.
 pub(super) struct Post {
-    pub(super) crew: Arc<dyn Crew>,
-    pub(super) seat: Arc<Seat>,
+    crew: Arc<dyn Crew>,
+    seat: Arc<Seat>,
+    /// How many children had the seat before.
+    predecessors: usize,
+}
+
+impl Post {
+    pub(super) fn new(crew: &Arc<dyn Crew>, seat: &Arc<Seat>) -> Self {
+        let (crew, seat) = (Arc::clone(crew), Arc::clone(seat));
+        let predecessors = seat.bodies.predecessors();
+        Self { crew, seat, predecessors }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // A child that was buried may have a successor by now.
+        if self.seat.bodies.predecessors() == self.predecessors {
+            self.crew.control().vacate(&self.seat);
+        }
+    }
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]

@@ -206,7 +206,7 @@ impl State {
         let free = self.vacant.iter().rposition(|seat| !seat.bodies.any_running());
         let seat = free.map_or_else(|| self.crew.new_seat(), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
-        let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
+        let post = Post::new(&self.crew, &seat);
         // No name: names of actors are global to the process.
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {

@@ -28,4 +28,5 @@ mod restarts;
 mod scenarios;
 mod support;
 mod system;
+mod system_stress;
 mod threads;
