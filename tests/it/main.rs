@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod axum_service;
 mod blocking;
 mod context;
 mod drops;
