@@ -55,7 +55,7 @@ impl Bodies {
         (Arc::as_ptr(&self.lanes).addr(), self.lane)
     }
 
-    pub(super) fn predecessors(&self) -> usize {
+    pub(crate) fn predecessors(&self) -> usize {
         self.lanes.predecessors.load(Ordering::Relaxed)
     }
 

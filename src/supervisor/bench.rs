@@ -45,6 +45,16 @@ impl Bench {
         self.seats.len() > 1
     }
 
+    /// The child has ended; another one may take its place.
+    pub(super) fn succeed(&self) {
+        self.seats.first().inspect(|seat| seat.bodies.succeed());
+    }
+
+    /// How many children have had this place before.
+    pub(super) fn predecessors(&self) -> usize {
+        self.seats.first().map_or(0, |seat| seat.bodies.predecessors())
+    }
+
     /// Tells the child to look which of its seats have been sent to work.
     pub(super) fn call(&self) {
         self.called.store(true, Ordering::Release);

@@ -14,9 +14,30 @@ use super::message::Resume;
 /// others are not to die of them.
 pub(super) struct Child;
 
+/// The place of a child. However the child ends, also before it has done anything, and also without a supervisor that
+/// would bury it, the seat shows it.
 pub(super) struct Post {
-    pub(super) crew: Arc<dyn Crew>,
-    pub(super) bench: Arc<Bench>,
+    crew: Arc<dyn Crew>,
+    bench: Arc<Bench>,
+    /// How many children had the bench before.
+    predecessors: usize,
+}
+
+impl Post {
+    pub(super) fn new(crew: &Arc<dyn Crew>, bench: &Arc<Bench>) -> Self {
+        let (crew, bench) = (Arc::clone(crew), Arc::clone(bench));
+        let predecessors = bench.predecessors();
+        Self { crew, bench, predecessors }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // A child that was buried may have a successor by now.
+        if self.bench.predecessors() == self.predecessors {
+            self.bench.seats.iter().for_each(|seat| self.crew.control().vacate(seat));
+        }
+    }
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]

@@ -217,10 +217,8 @@ impl Control {
     pub(super) fn vacate(&self, seat: &Seat) {
         self.release(seat);
         if seat.change(Duty::Working, Duty::Gone) {
-            seat.bodies.succeed();
             self.one_less_driving();
         } else if seat.change(Duty::Parked, Duty::Gone) {
-            seat.bodies.succeed();
             self.parked.fetch_sub(1, Ordering::AcqRel);
         }
     }

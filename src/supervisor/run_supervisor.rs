@@ -35,7 +35,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
-    _admission: Option<Admission>,
+    admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
     /// The lanes of all children that make attempts.
     pub(super) lanes: usize,
@@ -75,7 +75,7 @@ impl Actor for RunSupervisor {
         let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
-            _admission: admission,
+            admission,
             children,
             lanes: 0,
             roomy: Vec::new(),
@@ -116,6 +116,12 @@ impl Actor for RunSupervisor {
             _ => return Ok(()),
         }
         state.look(&myself).await;
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Wake>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        // The state itself goes to the actor above, which drops it when it comes to it.
+        state.admission = None;
         Ok(())
     }
 }
@@ -169,6 +175,7 @@ impl State {
             }
             control.vacate(seat);
         }
+        bench.succeed();
         if bench.role == Role::Worker {
             self.lanes -= bench.lanes();
         }

@@ -141,7 +141,7 @@ impl State {
         let control = self.crew.control();
         bench.seats[..opened].iter().for_each(|seat| control.occupy(seat));
         bench.call();
-        let post = Post { crew: Arc::clone(&self.crew), bench: Arc::clone(&bench) };
+        let post = Post::new(&self.crew, &bench);
         // No name: names of actors are global to the process.
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {

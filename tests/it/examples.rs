@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// Runs an example that `cargo test` has built.
-fn run(example: &str, arguments: &[&str]) -> Output {
+/// An example that `cargo test` has built.
+pub fn program(example: &str) -> PathBuf {
     let target = std::env::current_exe().unwrap();
     let target = target.parent().and_then(Path::parent).unwrap();
     let program = target.join("examples").join(example);
     assert!(program.exists(), "build the examples first: `cargo test` does");
+    program
+}
+
+/// Runs an example to its end.
+fn run(example: &str, arguments: &[&str]) -> Output {
     let start = Instant::now();
-    let output = Command::new(program).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
+    let output = Command::new(program(example)).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
     assert!(start.elapsed() < Duration::from_secs(15), "an example takes a few seconds at most");
     output
 }
@@ -126,6 +131,54 @@ fn nested_uses_the_caps_of_all_its_levels_and_stops_them_all() {
     let output = run("nested", &[]);
     assert!(output.status.success());
     assert_eq!(last_line(&output), "nested: total=1080 peak=30 running=0");
+}
+
+#[test]
+fn actor_agent_starts_each_actor_once_and_once_more_after_its_death() {
+    let output = run("actor_agent", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "actor_agent: sessions=4 caches=2");
+    let text = text(&output);
+    for part in [
+        "60 of 60 pages with 61 requests",
+        "two readers, 10 requests",
+        "two readers, 21 requests",
+        "deaths=1",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains("branch 0 (`cache`) failed: actor `cache` ended before it answered"), "{text}");
+}
+
+#[test]
+fn supervisor_tree_fails_level_by_level_and_saves_what_it_has() {
+    let output = run("supervisor_tree", &[]);
+    assert!(output.status.success());
+    let last = "supervisor_tree: escalated=true gateway_starts=6 journal_starts=1 saved=9";
+    assert_eq!(last_line(&output), last);
+    let text = text(&output);
+    let steps = [
+        "letter 3 is delivered",
+        "restarts=0 deaths=2",
+        "the root has restarted `outbound`",
+        "restarts=1 deaths=5",
+        "the system has ended",
+        "the relay is out of order",
+        "Ended: runs=0",
+        "3 are delivered",
+    ];
+    let mut rest = text.as_str();
+    for step in steps {
+        (_, rest) =
+            rest.split_once(step).unwrap_or_else(|| panic!("`{step}` is missing in its place: {text}"));
+    }
+}
+
+#[test]
+fn tour_comes_to_its_end() {
+    let output = run("tour", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "tour: pages=2 streamed=2 outbox=hi left=0");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod axum_service;
 mod blocking;
 mod context;
 mod drops;
@@ -34,4 +35,5 @@ mod restarts;
 mod scenarios;
 mod support;
 mod system;
+mod system_stress;
 mod threads;
