@@ -13,7 +13,9 @@ use axum::{Json, Router, extract::State, routing::post};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sortie::{Agent, AgentContext, AgentError, AgentRef, Cause, Outcome, Restart, System, agent_fn};
+use sortie::{
+    Agent, AgentContext, AgentError, AgentRef, Cause, Outcome, Recorder, Restart, System, agent_fn,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -129,13 +131,15 @@ async fn main() -> anyhow::Result<()> {
     // Typed branches; the first final failure keeps what the others made.
     let size = || count.branch("text".into()).timeout(SECOND).label("size");
     let both = system.branches((size(), review.branch(vec![]))).deadline(5 * SECOND);
-    match both.all().await {
+    let recorder = Recorder::default();
+    match both.record(&recorder).all().await {
         Ok((size, review)) => println!("size {size}, review {review}"),
         Err(error) => {
             let (size, review) = error.into_outcomes();
-            println!("{:?} {:?}", size.ok(), review.ok());
+            println!("{:?} {:?} {:?}", size.ok(), review.ok(), recorder.report());
         }
     }
+    println!("recorded {}", recorder.report().runs()[0].counts().ok);
     let (size_outcome, _) = system.branches((size(), notify.branch(mail()))).settled().await;
     println!("settled {size_outcome:?}");
 

@@ -84,24 +84,13 @@ impl Verdict {
 }
 
 fn error(failure: &Failure) -> Value {
-    json!({ "error": failure.cause().to_string(), "code": code(failure), "attempts": failure.attempts() })
-}
-
-/// A word for programs. Agents have words of their own for their errors.
-fn code(failure: &Failure) -> &str {
-    match failure.cause() {
-        Cause::Failed(error) => error.code().unwrap_or("failed"),
-        Cause::Panicked(_) => "panicked",
-        Cause::TimedOut { .. } | Cause::DeadlineExceeded { .. } => "timed_out",
-        Cause::ShutDown { .. } => "shut_down",
-        _ => "stopped",
-    }
+    json!({ "error": failure.cause().to_string(), "code": failure.code(), "attempts": failure.attempts() })
 }
 
 fn status_of(failure: &Failure) -> StatusCode {
-    match code(failure) {
+    match failure.code() {
         "bad_input" => StatusCode::UNPROCESSABLE_ENTITY,
-        "timed_out" => StatusCode::GATEWAY_TIMEOUT,
+        "timed_out" | "deadline_exceeded" => StatusCode::GATEWAY_TIMEOUT,
         "shut_down" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

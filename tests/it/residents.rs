@@ -160,7 +160,7 @@ async fn s33_a_resident_that_keeps_dying_ends_the_system_with_an_error() {
         let error = system.wait().await.unwrap_err();
         assert!(error.is_escalated());
         let text = error.to_string();
-        for part in ["`frail`", "`doomed`", "no disk", "3 times in 5s"] {
+        for part in ["`frail`", "`doomed`", "no disk", "more than 3 deaths of supervisors in 5s"] {
             assert!(text.contains(part), "{text}");
         }
         let failure = system.ask(&agent, "1").await.unwrap_err();
