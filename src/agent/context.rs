@@ -38,9 +38,11 @@ pub(crate) struct Attempt {
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
     bodies: Bodies,
-    /// The key, where keys come with the items.
-    key: Option<Arc<str>>,
+    /// The key, where keys come with the items. Boxed, because it is rare and a context is to be small.
+    key: Option<Box<Key>>,
 }
+
+struct Key(Arc<str>);
 
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
@@ -48,6 +50,7 @@ impl Attempt {
     pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, key: Option<Arc<str>>) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
         let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
+        let key = key.map(|key| Box::new(Key(key)));
         Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, key }
     }
 
@@ -156,7 +159,8 @@ impl AgentContext {
 
     /// The item's key in a [keyed](crate::FanOut::keyed) `foreach` or `foreach_stream`.
     pub fn key(&self) -> Option<&str> {
-        let key = self.attempt.key.as_ref().or_else(|| self.attempt.run.roster.key(self.attempt.index()));
+        let arrived = self.attempt.key.as_ref().map(|key| &key.0);
+        let key = arrived.or_else(|| self.attempt.run.roster.key(self.attempt.index()));
         key.map(AsRef::as_ref)
     }
 

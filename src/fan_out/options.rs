@@ -176,7 +176,7 @@ impl<B: Branches> FanOut<B> {
     }
 
     /// Lets up to `lanes` attempts share a child actor, in lanes of its own. Unless set, each attempt has a child to
-    /// itself until there are a thousand of them, and children beyond that have 64 lanes: an actor takes 7 KB, a lane
+    /// itself until there are 500 of them, and children beyond that have 64 lanes: an actor takes 7 KB, a lane
     /// less than a tenth of it. `lanes(1)` gives each attempt a child to itself however many there are.
     ///
     /// Outcomes are the same. Attempts that share a child share one task, which has two consequences. They run in turn

@@ -3,6 +3,7 @@
 use std::future::{Future, pending, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
@@ -32,6 +33,8 @@ pub(super) struct Desk<'a> {
     pub(super) alarm: Alarm,
     /// Whether the child has several lanes, so that waking its task does not wake all of them.
     pub(super) is_shared: bool,
+    /// Whether the child has called the usher, and not let it have the thread.
+    pub(super) has_called: AtomicBool,
 }
 
 /// An attempt under way: the agent's future. Every touch of it is contained, its drop included.

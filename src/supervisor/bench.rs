@@ -1,11 +1,11 @@
 //! The seats of one child.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use futures::task::AtomicWaker;
 
-use super::seat::{Duty, Role, Seat};
+use super::seat::{Duty, Moment, NEVER, Role, Seat};
 use crate::agent::Bodies;
 
 /// The seats of one child: as many as it has lanes, which is one unless the run is very wide.
@@ -17,6 +17,9 @@ pub(super) struct Bench {
     pub(super) number: usize,
     pub(super) role: Role,
     pub(super) seats: Box<[Seat]>,
+    /// When the last attempt of the only seat had ended at the latest; [`NEVER`] while the next reading of the clock is to
+    /// tell.
+    ended: AtomicU64,
     called: AtomicBool,
     child: AtomicWaker,
     /// Whether one of the lanes is being executed right now.
@@ -29,6 +32,7 @@ impl Bench {
             number,
             role,
             seats: Bodies::of_lanes(lanes).map(Seat::new).collect(),
+            ended: AtomicU64::new(0),
             called: AtomicBool::new(false),
             child: AtomicWaker::new(),
             busy: AtomicBool::new(false),
@@ -53,6 +57,30 @@ impl Bench {
     /// How many children have had this place before.
     pub(super) fn predecessors(&self) -> usize {
         self.seats.first().map_or(0, |seat| seat.bodies.predecessors())
+    }
+
+    /// The clock was read. If the end of the last attempt is still to be told, it was before this.
+    #[inline]
+    pub(super) fn note_reading(&self, now: Moment) {
+        if self.awaits_reading() {
+            self.ended.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// An attempt has ended, and the next reading of the clock is to tell when.
+    #[inline]
+    pub(super) fn end_at_next_reading(&self) {
+        self.ended.store(NEVER, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn awaits_reading(&self) -> bool {
+        self.ended() == NEVER
+    }
+
+    #[inline]
+    pub(super) fn ended(&self) -> Moment {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Tells the child to look which of its seats have been sent to work.

@@ -90,7 +90,7 @@ impl<W: Work> Run<W> {
                     let outcome = Err(failure);
                     if let Some(log) = &mut kept.log {
                         let span = Span::of(&cut, self.control().now());
-                        log.conclude(seat, cut.index, span, &outcome);
+                        log.conclude(&place.bench, cut.index, span, &outcome);
                     }
                     found(cut.index, outcome);
                 }

@@ -25,11 +25,17 @@ pub(super) enum Concluded {
 }
 
 impl<W: Work> Shift<'_, W> {
-    pub(super) fn conclude(&self, ended: Ended<W::Output>, mut spare: Contained<W::Job>) -> Concluded {
+    /// Concludes an attempt. `waited` says whether it has waited at an `.await`.
+    pub(super) fn conclude(
+        &self,
+        ended: Ended<W::Output>,
+        mut spare: Contained<W::Job>,
+        waited: bool,
+    ) -> Concluded {
         let turn = self.seat.turn();
         let cause = match ended {
             Ended::Output(output) => {
-                let is_slow = self.has_waited || turn.attempt > 1;
+                let is_slow = waited || turn.attempt > 1;
                 let recorded = self.record(turn, Some(self.span(turn, is_slow)), Ok(output));
                 return if recorded { Concluded::Done } else { Concluded::TooLate };
             }

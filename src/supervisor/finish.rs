@@ -36,10 +36,10 @@ impl<'a, W: Work> Shift<'a, W> {
     ) -> Finished<'_> {
         match ended {
             Some(ended) if !self.seat.bodies.any_running() => {
-                self.has_waited = running.has_waited();
+                let waited = running.has_waited();
                 self.spare = running.take_context();
                 drop(running);
-                let concluded = self.conclude(ended, spare);
+                let concluded = self.conclude(ended, spare, waited);
                 if self.seat.bodies.any_running() {
                     return Finished::Later(Box::pin(self.leave_late(concluded)));
                 }
@@ -57,7 +57,6 @@ impl<'a, W: Work> Shift<'a, W> {
     ) -> Option<Leave> {
         let ended = match ended {
             Some(ended) => {
-                self.has_waited = running.has_waited();
                 self.spare = running.take_context();
                 drop(running);
                 ended
@@ -70,7 +69,7 @@ impl<'a, W: Work> Shift<'a, W> {
             self.seat.set_polling(false);
             self.seat.bodies.returned().await;
         }
-        let concluded = self.conclude(ended, spare);
+        let concluded = self.conclude(ended, spare, true);
         self.leave_late(concluded).await
     }
 
@@ -125,8 +124,9 @@ impl<'a, W: Work> Shift<'a, W> {
 
     /// Reads the clock if the last attempt waits for that: there is no other one that would.
     fn tell_end(&self) {
-        if self.seat.awaits_reading() {
-            self.seat.note_reading(self.floor.desk.control.now());
+        let bench = &self.floor.place.bench;
+        if bench.awaits_reading() {
+            bench.note_reading(self.floor.desk.control.now());
         }
     }
 }

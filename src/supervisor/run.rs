@@ -242,7 +242,7 @@ impl<W: Work> Run<W> {
             return false;
         }
         if let (Some(log), Some((span, failure))) = (&mut kept.log, failed) {
-            log.retry(seat, branch.index, span, failure);
+            log.retry(&place.bench, branch.index, span, failure);
         }
         lock(&self.queue).wait(branch, due);
         true
@@ -277,7 +277,7 @@ impl<W: Work> Run<W> {
             }
             also();
             if let Some(log) = &mut kept.log {
-                log.conclude(seat, index, span, &outcome);
+                log.conclude(&place.bench, index, span, &outcome);
             }
             kept.outcomes.push((index, outcome));
         }

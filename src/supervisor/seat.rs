@@ -24,8 +24,6 @@ pub(super) struct Seat {
     branch_started: AtomicU64,
     started: AtomicU64,
     due: AtomicU64,
-    /// When the last attempt had ended at the latest; [`NEVER`] while the next reading of the clock is to tell.
-    ended: AtomicU64,
     /// Whether code of the user's is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
     /// [`Duty`] of the child here.
@@ -121,7 +119,6 @@ impl Seat {
             branch_started: AtomicU64::new(0),
             started: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),
-            ended: AtomicU64::new(0),
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
@@ -246,30 +243,6 @@ impl Seat {
 
     pub(super) fn is_polling(&self) -> bool {
         self.polling.load(Ordering::Relaxed)
-    }
-
-    /// The clock was read. If the end of the last attempt is still to be told, it was before this.
-    #[inline]
-    pub(super) fn note_reading(&self, now: Moment) {
-        if self.awaits_reading() {
-            self.ended.store(now, Ordering::Relaxed);
-        }
-    }
-
-    /// An attempt has ended, and the next reading of the clock is to tell when.
-    #[inline]
-    pub(super) fn end_at_next_reading(&self) {
-        self.ended.store(NEVER, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn awaits_reading(&self) -> bool {
-        self.ended() == NEVER
-    }
-
-    #[inline]
-    pub(super) fn ended(&self) -> Moment {
-        self.ended.load(Ordering::Relaxed)
     }
 
     /// Concludes the attempt with this ticket. `false` if somebody else has done so.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -36,10 +37,6 @@ pub(super) struct Shift<'a, W: Work> {
     pub(super) spare: Option<AgentContext>,
     /// The last reading of the clock, when the last attempt started.
     pub(super) now: Moment,
-    /// Whether the last attempt has waited at an `.await`.
-    pub(super) has_waited: bool,
-    /// Whether the child has called the usher, and not let it have the thread.
-    has_called: bool,
 }
 
 /// A branch whose attempt is about to start.
@@ -63,7 +60,18 @@ impl<'a, W: Work> Floor<'a, W> {
         let control = run.control();
         let is_shared = place.bench.is_shared();
         let stretch = if is_shared { Stretch::shared() } else { Stretch::alone(control.now()) };
-        Self { run, work, place, desk: Desk { control, stretch, alarm: Alarm::unset(), is_shared } }
+        Self {
+            run,
+            work,
+            place,
+            desk: Desk {
+                control,
+                stretch,
+                alarm: Alarm::unset(),
+                is_shared,
+                has_called: AtomicBool::new(false),
+            },
+        }
     }
 }
 
@@ -71,8 +79,7 @@ impl<'a, W: Work> Shift<'a, W> {
     /// A child has been sent to the seat.
     pub(super) fn new(floor: &'a Floor<'a, W>, seat: &'a Seat) -> Self {
         seat.open();
-        let now = floor.desk.control.now();
-        Self { floor, seat, spare: None, now, has_waited: false, has_called: false }
+        Self { floor, seat, spare: None, now: floor.desk.control.now() }
     }
 
     /// Makes attempts until there is nothing to pull, or the child shall not go on here.
@@ -91,12 +98,8 @@ impl<'a, W: Work> Shift<'a, W> {
                 if self.is_out_of_breath() {
                     taken = Box::pin(self.breathe(taken)).await;
                 }
-                if self.now >= taken.branch.expires && taken.branch.started.is_none() {
-                    self.expire(taken);
-                    continue;
-                }
                 let finished = {
-                    let (mut running, spare) = self.start(taken);
+                    let Some((mut running, spare)) = self.start(taken) else { continue };
                     let ended = (&mut running).await;
                     self.finish(running, ended, spare)
                 };
@@ -118,7 +121,7 @@ impl<'a, W: Work> Shift<'a, W> {
         let pulled = self.floor.run.pull();
         if self.floor.run.call_usher() {
             self.floor.desk.stretch.end();
-            self.has_called = true;
+            self.floor.desk.has_called.store(true, Ordering::Relaxed);
         }
         let branch = match pulled {
             Pulled::Branch(branch) => branch,
@@ -163,7 +166,7 @@ impl<'a, W: Work> Shift<'a, W> {
     /// before the attempt starts.
     pub(super) fn is_out_of_breath(&mut self) -> bool {
         self.now = self.floor.desk.control.now();
-        self.seat.note_reading(self.now);
+        self.floor.place.bench.note_reading(self.now);
         let over = self.floor.desk.stretch.is_over(self.now);
         if over {
             self.seat.set_polling(false);
@@ -173,7 +176,7 @@ impl<'a, W: Work> Shift<'a, W> {
 
     /// Lets others have the thread, and gives back what was taken meanwhile.
     pub(super) async fn breathe<J>(&mut self, taken: J) -> J {
-        if std::mem::take(&mut self.has_called) {
+        if self.floor.desk.has_called.swap(false, Ordering::Relaxed) {
             step_aside().await;
         } else {
             yield_now().await;
@@ -183,8 +186,13 @@ impl<'a, W: Work> Shift<'a, W> {
         taken
     }
 
-    /// Starts the attempt. What is kept for another attempt stays behind.
-    fn start(&mut self, taken: Taken<W::Job>) -> (Running<'a, W::Output>, Contained<W::Job>) {
+    /// Starts the attempt, unless its branch has waited for too long. What is kept for another attempt stays behind.
+    fn start(&mut self, taken: Taken<W::Job>) -> Option<(Running<'a, W::Output>, Contained<W::Job>)> {
+        if self.now >= taken.branch.expires && taken.branch.started.is_none() {
+            discard(taken.branch.job);
+            self.fail(self.seat.turn(), 0, None, self.floor.desk.control.queue_timed_out());
+            return None;
+        }
         let Taken { branch: Branch { index, attempt, started, job, .. }, limit, spare } = taken;
         let Floor { work, desk, .. } = self.floor;
         let due = limit.map_or(NEVER, |limit| self.now.saturating_add(nanos(limit)));
@@ -192,18 +200,12 @@ impl<'a, W: Work> Shift<'a, W> {
         context.begin(index, attempt, due.min(desk.control.deadline()));
         self.seat.start(attempt, started.unwrap_or(self.now), self.now, due);
         let cx = context.clone();
-        (Running::start(desk, self.seat, context, || work.start(job, cx)), spare)
+        Some((Running::start(desk, self.seat, context, || work.start(job, cx)), spare))
     }
 
     fn fresh_context(&self, index: usize) -> AgentContext {
         let run = Arc::clone(&self.floor.desk.control.info);
         let key = run.roster.arrived_key(index);
         AgentContext::new(Attempt::new(run, self.seat.bodies.clone(), key))
-    }
-
-    /// The branch has waited for too long.
-    fn expire(&self, taken: Taken<W::Job>) {
-        discard(taken.branch.job);
-        self.fail(self.seat.turn(), 0, None, self.floor.desk.control.queue_timed_out());
     }
 }

@@ -15,7 +15,7 @@ use super::run_supervisor::State;
 use super::seat::{Duty, Role, Seat};
 
 /// With so many children or more, further ones have several lanes, unless something else is said.
-const MOST_WITH_ONE_LANE: usize = 1000;
+const MOST_WITH_ONE_LANE: usize = 500;
 
 /// How many lanes they have. More save little: by then what an attempt needs outweighs its part of the actor.
 const LANES: usize = 64;

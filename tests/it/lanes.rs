@@ -43,8 +43,8 @@ async fn attempts_share_children_and_the_cap_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn children_beyond_a_thousand_have_lanes() {
-    for (concurrency, expected) in [(1000, 1000), (1001, 1001), (1064, 1001), (3000, 1032)] {
+async fn children_beyond_five_hundred_have_lanes() {
+    for (concurrency, expected) in [(500, 500), (501, 501), (564, 501), (2500, 532)] {
         let (children, gauge) = (Children::default(), Gauge::default());
         let run = foreach(0..3000, &noting(&children, &gauge)).concurrency(concurrency).all();
         assert_eq!(leaves_no_task(run).await.unwrap().len(), 3000);
