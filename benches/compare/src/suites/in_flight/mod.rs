@@ -9,7 +9,6 @@
 //! earlier one has left there would make it look small and fast.
 
 mod kameo;
-mod ractor;
 mod subjects;
 mod suite;
 mod waiting;

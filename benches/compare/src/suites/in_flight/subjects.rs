@@ -4,9 +4,10 @@ use futures::future::{BoxFuture, FutureExt};
 use sortie::foreach;
 use tokio::task::JoinSet;
 
+use super::kameo;
 use super::waiting::agent;
-use super::{kameo, ractor};
 use crate::suites::contest::attempt::{LIMIT, Outcome, supervised};
+use crate::suites::contest::ractor_per_item;
 use crate::suites::contest::slots::Slots;
 
 pub const BASELINE: &str = "joinset";
@@ -22,7 +23,7 @@ pub const SUBJECTS: [Fanning; 6] = [
     Fanning { name: "sortie-one-lane", run: |n| with_sortie(n, Some(1)).boxed() },
     Fanning { name: BASELINE, run: |n| joinset(n).boxed() },
     Fanning { name: "joinset-bare", run: |n| joinset_bare(n).boxed() },
-    Fanning { name: "ractor-per-item", run: |n| ractor::fan_out(n).boxed() },
+    Fanning { name: "ractor-per-item", run: |n| with_ractor(n).boxed() },
     Fanning { name: "kameo-per-item", run: |n| kameo::fan_out(n).boxed() },
 ];
 
@@ -32,6 +33,10 @@ async fn with_sortie(n: usize, lanes: Option<usize>) -> usize {
         fan_out = fan_out.lanes(lanes);
     }
     fan_out.settled().await.len()
+}
+
+async fn with_ractor(n: usize) -> usize {
+    ractor_per_item::fan_out(n, n, agent).await.len()
 }
 
 /// The fan-out suite's `JoinSet` without its window, which would never be full.
