@@ -12,6 +12,7 @@ use super::bench::Bench;
 use super::closing::Closing;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
+use super::death::Death;
 use super::message::Wake;
 use super::queue::Backlog;
 use super::seat::{NEVER, Role};
@@ -110,11 +111,8 @@ impl Actor for RunSupervisor {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorTerminated(child, _, _) => state.bury(&child, None),
-            SupervisionEvent::ActorFailed(child, error) => state.bury(&child, Some(error.to_string())),
-            _ => return Ok(()),
-        }
+        let Some(Death { actor, has_failed, reason }) = Death::of(event) else { return Ok(()) };
+        state.bury(&actor, has_failed.then_some(reason));
         state.look(&myself).await;
         Ok(())
     }
