@@ -142,13 +142,15 @@ impl State {
         if control.is_open() {
             self.watch(now, myself);
             // In this order: while no child makes an attempt that counts, the backlog does not change.
-            let (releases, idle) = (control.releases(), control.is_idle());
+            let (releases, in_vain) = (control.releases(), self.sent_in_vain());
+            let idle = self.is_idle(in_vain);
             match crew.backlog(now) {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
                     self.send_reaper(&backlog, now, myself).await;
-                    if backlog.done && idle && control.releases() == releases {
+                    let is_still = control.releases() == releases && self.sent_in_vain() == in_vain;
+                    if backlog.done && idle && is_still {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
                 }
