@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
     admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
+    /// How many of them make attempts.
+    pub(super) hands: usize,
     /// The lanes of all children that make attempts.
     pub(super) lanes: usize,
     /// The children that have lanes which have not been opened yet.
@@ -78,6 +80,7 @@ impl Actor for RunSupervisor {
             crew,
             admission,
             children,
+            hands: 0,
             lanes: 0,
             roomy: Vec::new(),
             vacant: Vec::new(),
@@ -177,6 +180,7 @@ impl State {
         }
         bench.succeed();
         if bench.role == Role::Worker {
+            self.hands -= 1;
             self.lanes -= bench.lanes();
         }
         self.vacant.push(bench);

@@ -91,7 +91,7 @@ impl State {
         }
         missing -= self.resume(missing, |bench| !bench.is_busy());
         missing -= self.resume(missing, |bench| !bench.is_blocked());
-        if self.children.len() >= self.workers {
+        if self.hands >= self.workers {
             missing -= self.open_lanes(missing, |bench| !bench.is_busy());
         }
         while missing > 0 && self.lanes < cap && control.is_open() {
@@ -137,7 +137,7 @@ impl State {
         let lanes = self.lanes_of_the_next();
         let bench = self.bench(lanes, Role::Worker);
         // Each thread shall have a child, before a child has several lanes.
-        let opened = if self.children.len() < self.workers { 1 } else { most.min(lanes) };
+        let opened = if self.hands < self.workers { 1 } else { most.min(lanes) };
         self.employ(bench, opened, myself).await;
         opened
     }
@@ -159,6 +159,7 @@ impl State {
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {
                 if bench.role == Role::Worker {
+                    self.hands += 1;
                     self.lanes += bench.lanes();
                 }
                 let member = Member { bench, opened, actor };
@@ -181,7 +182,7 @@ impl State {
         let lanes = match limits.lanes {
             _ if limits.fresh_children => 1,
             Some(lanes) => lanes.min(limits.concurrency.div_ceil(self.workers)),
-            None if self.children.len() < MOST_WITH_ONE_LANE => 1,
+            None if self.hands < MOST_WITH_ONE_LANE => 1,
             None => LANES,
         };
         lanes.min(limits.concurrency - self.lanes)
