@@ -102,9 +102,11 @@ impl Bench {
         self.is_blocked() || self.seats.iter().any(Seat::is_held) && only_held()
     }
 
-    /// In how many seats a child, or a body that it has left behind, still runs.
+    /// In how many seats a child, or a body that it has left behind, still runs. An usher makes no attempts: it runs while
+    /// the stream does not return from being polled.
     pub(super) fn running(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.is_running()).count()
+        let ushers = self.role == Role::Usher;
+        self.seats.iter().filter(|seat| seat.is_running() || ushers && seat.is_polling()).count()
     }
 
     pub(super) fn any_bodies(&self) -> bool {
