@@ -176,9 +176,8 @@ impl State {
                 let cause = error.clone().map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
                 self.crew.give_up(&bench, seat, &occupant, cause);
             }
-            control.vacate(seat);
         }
-        bench.succeed();
+        bench.succeed(control);
         if bench.role == Role::Worker {
             self.hands -= 1;
             self.lanes -= bench.lanes();

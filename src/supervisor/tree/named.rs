@@ -9,9 +9,9 @@ use humantime::format_duration;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::{Instant, timeout};
 
+use super::reason_of;
 use super::resident::Owned;
 use super::root::LAST_WORDS;
-use super::reason_of;
 use crate::policy::{Deaths, Intensity};
 use crate::supervisor::contain::lock;
 use crate::supervisor::death::Death;
