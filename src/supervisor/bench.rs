@@ -1,10 +1,13 @@
 //! The seats of one child.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use futures::task::AtomicWaker;
 
+use super::contain::lock;
+use super::control::Control;
 use super::seat::{Duty, Moment, NEVER, Role, Seat};
 use crate::agent::Bodies;
 
@@ -24,6 +27,8 @@ pub(super) struct Bench {
     child: AtomicWaker,
     /// Whether one of the lanes is being executed right now.
     busy: AtomicBool,
+    /// Held by whoever vacates the seats for a child that has ended.
+    ending: Mutex<()>,
 }
 
 impl Bench {
@@ -36,6 +41,7 @@ impl Bench {
             called: AtomicBool::new(false),
             child: AtomicWaker::new(),
             busy: AtomicBool::new(false),
+            ending: Mutex::new(()),
         }
     }
 
@@ -50,8 +56,22 @@ impl Bench {
     }
 
     /// The child has ended; another one may take its place.
-    pub(super) fn succeed(&self) {
+    pub(super) fn succeed(&self, control: &Control) {
+        let _ending = lock(&self.ending);
+        self.vacate(control);
         self.seats.first().inspect(|seat| seat.bodies.succeed());
+    }
+
+    /// The child that had so many predecessors has ended. If it was succeeded meanwhile, the seats are another one's.
+    pub(super) fn vacate_after(&self, predecessors: usize, control: &Control) {
+        let _ending = lock(&self.ending);
+        if self.predecessors() == predecessors {
+            self.vacate(control);
+        }
+    }
+
+    fn vacate(&self, control: &Control) {
+        self.seats.iter().for_each(|seat| control.vacate(seat));
     }
 
     /// How many children have had this place before.
@@ -130,9 +150,11 @@ impl Bench {
         self.is_blocked() || self.seats.iter().any(Seat::is_held) && only_held()
     }
 
-    /// In how many seats a child, or a body that it has left behind, still runs.
+    /// In how many seats a child, or a body that it has left behind, still runs. An usher makes no attempts: it runs while
+    /// the stream does not return from being polled.
     pub(super) fn running(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.is_running()).count()
+        let ushers = self.role == Role::Usher;
+        self.seats.iter().filter(|seat| seat.is_running() || ushers && seat.is_polling()).count()
     }
 
     pub(super) fn any_bodies(&self) -> bool {

@@ -33,10 +33,8 @@ impl Post {
 
 impl Drop for Post {
     fn drop(&mut self) {
-        // A child that was buried may have a successor by now.
-        if self.bench.predecessors() == self.predecessors {
-            self.bench.seats.iter().for_each(|seat| self.crew.control().vacate(seat));
-        }
+        // A child that was buried may have a successor by now, or get one at this very moment.
+        self.bench.vacate_after(self.predecessors, self.crew.control());
     }
 }
 

@@ -24,9 +24,9 @@ pub(super) struct Closing {
 impl State {
     /// Ends the run: waits for its children and what they have started, kills those that are left, and stops.
     pub(super) fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
+        let idle = self.closing.is_some() && self.is_idle(self.sent_in_vain());
         let Some(closing) = &mut self.closing else { return };
-        let control = self.crew.control();
-        if !closing.killed && (control.is_idle() || closing.kill_at <= now) {
+        if !closing.killed && (idle || closing.kill_at <= now) {
             closing.killed = true;
             closing.leave_at = now + YIELD_GRACE;
             closing.kill_at = now;
@@ -66,6 +66,7 @@ impl State {
         if guests.is_empty() || until <= now {
             return myself.stop(None);
         }
-        self.timer.set(until, now, myself);
+        // One that has died is seen here until it is unlinked, a moment after its death is known.
+        self.timer.set(until.min(now + LOOK_AGAIN), now, myself);
     }
 }

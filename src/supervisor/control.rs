@@ -230,15 +230,10 @@ impl Control {
 
     fn one_less_driving(&self) {
         let driving = self.driving.fetch_sub(1, Ordering::AcqRel) - 1;
-        // The last one turns the light off.
-        if driving <= self.held() {
+        // The last one turns the light off. Where bodies do not stop, the supervisor has to find out who that is.
+        if driving == 0 || self.held() > 0 {
             self.wake();
         }
-    }
-
-    /// Whether no child makes an attempt that counts. Nothing is put back into the queue then.
-    pub(super) fn is_idle(&self) -> bool {
-        self.driving() == self.held()
     }
 
     /// A body that did not stop holds the seat; its branch has its outcome.

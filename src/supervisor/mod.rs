@@ -25,6 +25,7 @@
 //! | `RunSupervisor`, `Child` | the actors |
 //! | [`Host`] | the supervisor as those see it who link actors of the user's to it |
 //! | `reaper` | the child beyond the cap that ends what has been queued for too long |
+//! | `Death` | the end of an actor, as the actor above it learns of it |
 //! | `Crew` | a run as its actors see it, whatever its types |
 //! | [`tree`] | what is above runs in a system: the root, named supervisors, residents |
 //!
@@ -42,6 +43,7 @@ mod conclude;
 mod contain;
 mod control;
 mod crew;
+mod death;
 mod delivery;
 mod feed;
 mod finish;

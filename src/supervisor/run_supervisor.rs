@@ -12,6 +12,7 @@ use super::bench::Bench;
 use super::closing::Closing;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
+use super::death::Death;
 use super::message::Wake;
 use super::queue::Backlog;
 use super::seat::{NEVER, Role};
@@ -37,6 +38,8 @@ pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
     admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
+    /// How many of them make attempts.
+    pub(super) hands: usize,
     /// The lanes of all children that make attempts.
     pub(super) lanes: usize,
     /// The children that have lanes which have not been opened yet.
@@ -77,6 +80,7 @@ impl Actor for RunSupervisor {
             crew,
             admission,
             children,
+            hands: 0,
             lanes: 0,
             roomy: Vec::new(),
             vacant: Vec::new(),
@@ -110,11 +114,8 @@ impl Actor for RunSupervisor {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorTerminated(child, _, _) => state.bury(&child, None),
-            SupervisionEvent::ActorFailed(child, error) => state.bury(&child, Some(error.to_string())),
-            _ => return Ok(()),
-        }
+        let Some(Death { actor, has_failed, reason }) = Death::of(event) else { return Ok(()) };
+        state.bury(&actor, has_failed.then_some(reason));
         state.look(&myself).await;
         Ok(())
     }
@@ -144,13 +145,15 @@ impl State {
         if control.is_open() {
             self.watch(now, myself);
             // In this order: while no child makes an attempt that counts, the backlog does not change.
-            let (releases, idle) = (control.releases(), control.is_idle());
+            let (releases, in_vain) = (control.releases(), self.sent_in_vain());
+            let idle = self.is_idle(in_vain);
             match crew.backlog(now) {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
                     self.send_reaper(&backlog, now, myself).await;
-                    if backlog.done && idle && control.releases() == releases {
+                    let is_still = control.releases() == releases && self.sent_in_vain() == in_vain;
+                    if backlog.done && idle && is_still {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
                 }
@@ -173,10 +176,10 @@ impl State {
                 let cause = error.clone().map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
                 self.crew.give_up(&bench, seat, &occupant, cause);
             }
-            control.vacate(seat);
         }
-        bench.succeed();
+        bench.succeed(control);
         if bench.role == Role::Worker {
+            self.hands -= 1;
             self.lanes -= bench.lanes();
         }
         self.vacant.push(bench);

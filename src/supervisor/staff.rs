@@ -89,20 +89,33 @@ impl State {
             // It was suspended before it could see that this matters.
             control.wake();
         }
-        for member in self.children.values().filter(|member| member.bench.role == Role::Worker) {
-            if missing == 0 || control.parked() == 0 {
-                break;
-            }
-            missing -= member.resume(control, missing);
-        }
-        if self.children.len() >= self.workers {
+        missing -= self.resume(missing, |bench| !bench.is_busy());
+        missing -= self.resume(missing, |bench| !bench.is_blocked());
+        if self.hands >= self.workers {
             missing -= self.open_lanes(missing, |bench| !bench.is_busy());
         }
         while missing > 0 && self.lanes < cap && control.is_open() {
             missing = missing.saturating_sub(self.hire(missing, myself).await);
         }
         // A lane of a child that computes begins late, but it begins.
+        missing -= self.resume(missing, |_| true);
         self.open_lanes(missing, |_| true);
+    }
+
+    /// Sends children to work in up to `most` seats where they have found nothing to do before. Returns in how many.
+    fn resume(&self, most: usize, suits: impl Fn(&Bench) -> bool) -> usize {
+        let (control, mut resumed) = (self.crew.control(), 0);
+        if most == 0 || control.parked() == 0 {
+            return 0;
+        }
+        let suits = |member: &&Member| member.bench.role == Role::Worker && suits(&member.bench);
+        for member in self.children.values().filter(suits) {
+            resumed += member.resume(control, most - resumed);
+            if resumed == most || control.parked() == 0 {
+                break;
+            }
+        }
+        resumed
     }
 
     /// Opens up to `most` lanes of children that there are. Returns how many.
@@ -124,7 +137,7 @@ impl State {
         let lanes = self.lanes_of_the_next();
         let bench = self.bench(lanes, Role::Worker);
         // Each thread shall have a child, before a child has several lanes.
-        let opened = if self.children.len() < self.workers { 1 } else { most.min(lanes) };
+        let opened = if self.hands < self.workers { 1 } else { most.min(lanes) };
         self.employ(bench, opened, myself).await;
         opened
     }
@@ -146,6 +159,7 @@ impl State {
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {
                 if bench.role == Role::Worker {
+                    self.hands += 1;
                     self.lanes += bench.lanes();
                 }
                 let member = Member { bench, opened, actor };
@@ -168,7 +182,7 @@ impl State {
         let lanes = match limits.lanes {
             _ if limits.fresh_children => 1,
             Some(lanes) => lanes.min(limits.concurrency.div_ceil(self.workers)),
-            None if self.children.len() < MOST_WITH_ONE_LANE => 1,
+            None if self.hands < MOST_WITH_ONE_LANE => 1,
             None => LANES,
         };
         lanes.min(limits.concurrency - self.lanes)
@@ -176,11 +190,25 @@ impl State {
 
     /// How many such seats are not held themselves, but belong to a child that a body keeps from all its lanes.
     pub(super) fn held_up(&self, counts: impl Fn(&Seat) -> bool) -> usize {
-        if self.crew.control().held() == 0 || self.lanes == self.children.len() {
+        if self.crew.control().held() == 0 {
             return 0;
         }
-        let blocked = self.children.values().filter(|member| member.bench.is_blocked());
+        let is_blocked = |member: &&Member| member.bench.is_shared() && member.bench.is_blocked();
+        let blocked = self.children.values().filter(is_blocked);
         let seats = blocked.flat_map(|member| &member.bench.seats);
         seats.filter(|seat| !seat.is_held() && counts(seat)).count()
+    }
+
+    /// How many seats a child was sent to that cannot come, because a body keeps it from all its lanes. It has taken nothing
+    /// there.
+    pub(super) fn sent_in_vain(&self) -> usize {
+        self.held_up(Seat::is_awaited)
+    }
+
+    /// Whether no child makes an attempt that counts, where children were sent to so many seats in vain. Nothing is put
+    /// back into the queue then, as long as they do not come.
+    pub(super) fn is_idle(&self, sent_in_vain: usize) -> bool {
+        let control = self.crew.control();
+        control.driving() == control.held() + sent_in_vain
     }
 }

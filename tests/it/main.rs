@@ -33,6 +33,7 @@ mod recorder_deaths;
 mod residents;
 mod restarts;
 mod scenarios;
+mod seams;
 mod support;
 mod system;
 mod system_stress;

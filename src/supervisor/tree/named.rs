@@ -9,11 +9,12 @@ use humantime::format_duration;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::{Instant, timeout};
 
+use super::reason_of;
 use super::resident::Owned;
 use super::root::LAST_WORDS;
-use super::{Death, reason_of};
 use crate::policy::{Deaths, Intensity};
 use crate::supervisor::contain::lock;
+use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
 use crate::supervisor::timer::Timer;
 
@@ -205,7 +206,7 @@ impl State {
     /// A resident has ended, for whatever reason: it is restarted at once, unless that was one death too many.
     async fn bury(
         &mut self,
-        Death { actor, mut reason }: Death,
+        Death { actor, mut reason, .. }: Death,
         myself: &ActorRef<Wake>,
     ) -> Result<(), ActorProcessingErr> {
         let supervisor = Arc::clone(&self.supervisor);

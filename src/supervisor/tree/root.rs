@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use super::gate::Phase;
 use super::named::{Named, Supervisor};
-use super::{Death, Shutdown, SystemError, Tree, reason_of};
+use super::{Shutdown, SystemError, Tree, reason_of};
 use crate::policy::Deaths;
 use crate::supervisor::control::YIELD_GRACE;
+use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
 use crate::supervisor::run_supervisor::LOOK_AGAIN;
 use crate::supervisor::timer::Timer;
@@ -113,7 +114,7 @@ impl State {
 
     /// An actor under the root has ended. Runs do that all the time; a supervisor does so only if it has failed, or was
     /// told to.
-    async fn bury(&mut self, Death { actor, mut reason }: Death, myself: &ActorRef<Wake>) {
+    async fn bury(&mut self, Death { actor, mut reason, .. }: Death, myself: &ActorRef<Wake>) {
         let Some(Member { supervisor, .. }) = self.supervisors.remove(&actor.get_id()) else { return };
         supervisor.leave().await;
         while self.tree.phase() < Phase::Stopping {
