@@ -55,6 +55,9 @@ enum Found<J> {
     Nothing,
 }
 
+/// An attempt that has started, and the branch's job once more, if there may be another.
+type Started<'a, W> = (Running<'a, <W as Work>::Output>, Contained<<W as Work>::Job>);
+
 impl<'a, W: Work> Floor<'a, W> {
     pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
         let control = run.control();
@@ -187,7 +190,7 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     /// Starts the attempt, unless its branch has waited for too long. What is kept for another attempt stays behind.
-    fn start(&mut self, taken: Taken<W::Job>) -> Option<(Running<'a, W::Output>, Contained<W::Job>)> {
+    fn start(&mut self, taken: Taken<W::Job>) -> Option<Started<'a, W>> {
         if self.now >= taken.branch.expires && taken.branch.started.is_none() {
             discard(taken.branch.job);
             self.fail(self.seat.turn(), 0, None, self.floor.desk.control.queue_timed_out());
