@@ -60,7 +60,9 @@ impl<W: Work> Shift<'_, W> {
         loop {
             // The iterator is the user's.
             self.seat.set_polling(true);
-            let (index, cause) = match run.pull_expired(control.now()) {
+            let pulled = run.pull_expired(control.now());
+            self.call_usher();
+            let (index, cause) = match pulled {
                 Pulled::Branch(branch) => {
                     discard(branch.job);
                     (branch.index, control.queue_timed_out())

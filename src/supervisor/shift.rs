@@ -122,10 +122,7 @@ impl<'a, W: Work> Shift<'a, W> {
         // The iterator is the user's as well.
         self.seat.set_polling(true);
         let pulled = self.floor.run.pull();
-        if self.floor.run.call_usher() {
-            self.floor.desk.stretch.end();
-            self.floor.desk.has_called.store(true, Ordering::Relaxed);
-        }
+        self.call_usher();
         let branch = match pulled {
             Pulled::Branch(branch) => branch,
             Pulled::Failed { index, cause } => {
@@ -147,6 +144,15 @@ impl<'a, W: Work> Shift<'a, W> {
                 self.fail(turn, turn.attempt, None, cause);
                 Found::Failed
             }
+        }
+    }
+
+    /// Calls the usher if there is room for what it has. The child then breathes before it goes on.
+    #[inline]
+    pub(super) fn call_usher(&mut self) {
+        if self.floor.run.call_usher() {
+            self.floor.desk.stretch.end();
+            self.floor.desk.has_called.store(true, Ordering::Relaxed);
         }
     }
 

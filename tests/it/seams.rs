@@ -6,7 +6,7 @@ use std::time::Instant as Wall;
 
 use futures::{StreamExt, stream};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use sortie::{AgentRef, Cause, System, actor, agent_fn, foreach, foreach_stream};
+use sortie::{AgentRef, Cause, Recorder, RunEnd, System, actor, agent_fn, foreach, foreach_stream};
 use tokio::task;
 use tokio::time::{sleep, timeout};
 
@@ -204,4 +204,101 @@ fn streams_have_a_child_for_each_thread_before_children_have_lanes() {
     });
     runtime.block_on(foreach_stream(items, &agent).concurrency(8).lanes(4).settled());
     assert_eq!(children.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_is_shown_out_time_after_time_while_every_slot_is_taken() {
+    async fn hour(n: u32) -> Result<u32, std::convert::Infallible> {
+        sleep(3600 * SECOND).await;
+        Ok(n)
+    }
+    let run = foreach_stream(stream::iter(0..20), hour).concurrency(2).queue_timeout(SECOND);
+    let start = tokio::time::Instant::now();
+    let mut late = Vec::new();
+    let mut outcomes = run.stream();
+    while let Some(done) = outcomes.next().await {
+        if done.outcome.is_err() {
+            late.push(start.elapsed().as_secs());
+        }
+    }
+    // Two have started, and two at a time arrive and wait for a second each.
+    assert_eq!(late, (0..18).map(|n| n / 2 + 1).collect::<Vec<u64>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_run_is_recorded_as_one_that_a_shutdown_ended() {
+    let system = System::builder().start().await.unwrap();
+    system.shutdown(std::time::Duration::ZERO).await.unwrap();
+    let recorder = Recorder::default();
+    let agent = zero_spins(&Arc::default());
+    system.foreach(0..3, &agent).record(&recorder).settled().await;
+    system.foreach_stream(stream::iter(0..3), &agent).record(&recorder).settled().await;
+    assert_eq!(system.foreach(0..3, &agent).record(&recorder).stream().count().await, 3);
+    drop(system.foreach(0..3, &agent).record(&recorder).stream());
+    assert_eq!(recorder.report().runs().len(), 3, "nobody has polled the last");
+    for (run, branches) in recorder.report().runs().iter().zip([3, 0, 3]) {
+        assert_eq!((run.end(), run.branches().len()), (Some(RunEnd::ShutDown), branches), "{run}");
+        assert!(run.branches().iter().all(|branch| branch.attempts().is_empty()));
+    }
+}
+
+#[test]
+fn a_system_whose_runtime_goes_away_has_ended_for_those_on_another_one() {
+    for mut builder in
+        [tokio::runtime::Builder::new_current_thread(), tokio::runtime::Builder::new_multi_thread()]
+    {
+        let (theirs, ours) = (builder.enable_all().build().unwrap(), threads(1));
+        let mut built = System::builder();
+        let resident = actor::resident("brittle", || (Brittle, ()), Request);
+        let resident = built.supervisor("only").resident(resident);
+        let system = theirs.block_on(built.start()).unwrap();
+        let recorder = Recorder::default();
+        let agent = AgentRef::new(agent_fn(|(): (), _| async {
+            sleep(100 * SECOND).await;
+            Ok(())
+        }));
+        let run = theirs.spawn(system.foreach([(); 3], &agent).record(&recorder).settled());
+        theirs.block_on(async { sleep(10 * MS).await });
+        theirs.shutdown_background();
+        ours.block_on(async {
+            timeout(10 * SECOND, system.wait()).await.unwrap().unwrap_err();
+            timeout(10 * SECOND, system.shutdown(SECOND)).await.unwrap().unwrap_err();
+            assert!(timeout(10 * SECOND, run).await.unwrap().is_err());
+            let refused = timeout(10 * SECOND, system.foreach([()], &agent).settled()).await.unwrap();
+            assert!(matches!(refused[0].as_ref().unwrap_err().cause(), Cause::ShutDown { .. }));
+            assert!(timeout(10 * SECOND, sortie::ask(&resident, "one")).await.unwrap().is_err());
+        });
+        assert!(recorder.report().runs()[0].end().is_some());
+        assert_eq!(system.status().runs, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn systems_within_each_other_end() {
+    let (a, b) = (System::builder().start().await.unwrap(), System::builder().start().await.unwrap());
+    let wait = AgentRef::new(agent_fn(|(): (), _| async {
+        sleep(10 * SECOND).await;
+        Ok(())
+    }));
+    let (in_a, in_b) = (a.clone(), b.clone());
+    let inner = AgentRef::new(agent_fn(move |(): (), _| {
+        let (in_a, wait) = (in_a.clone(), wait.clone());
+        async move { Ok(in_a.foreach([(); 2], &wait).all().await?.len()) }
+    }));
+    let outer = AgentRef::new(agent_fn(move |(): (), _| {
+        let (in_b, inner) = (in_b.clone(), inner.clone());
+        async move { Ok(in_b.foreach([(); 2], &inner).all().await?.len()) }
+    }));
+    for turn in 0..2 {
+        let run = task::spawn(a.foreach([(); 2], &outer).settled());
+        sleep(SECOND).await;
+        let (first, second) = if turn == 0 { (&b, &a) } else { (&a, &b) };
+        if turn == 0 {
+            assert_eq!(run.await.unwrap().into_iter().filter(Result::is_ok).count(), 2);
+        } else {
+            let (one, two) = tokio::join!(first.shutdown(SECOND), second.shutdown(2 * SECOND));
+            assert_eq!((one.unwrap().not_stopped, two.unwrap().not_stopped), (0, 0));
+            assert!(run.await.unwrap().iter().all(Result::is_err));
+        }
+    }
 }
