@@ -16,6 +16,7 @@
 pub mod actor;
 mod agent;
 mod fan_out;
+mod journal;
 mod outcome;
 mod policy;
 mod supervisor;
@@ -28,6 +29,7 @@ pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
     branches, foreach,
 };
+pub use journal::{JournalError, JournalErrorKind};
 pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
 pub use supervisor::tree::{Phase, Shutdown, SystemError};
