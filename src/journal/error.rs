@@ -3,16 +3,19 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::outcome::BoxError;
 
 /// Why a journal could not be opened, read or written.
 ///
-/// [`kind`](JournalError::kind) says what to do about it; `{}` names the directory, and the remedy where there is one.
+/// [`kind`](JournalError::kind) says what to do about it; `{}` names the directory, and the remedy where there is one. Cheap to
+/// clone: all those whose writes were to be made durable together get the same error.
+#[derive(Clone)]
 pub struct JournalError {
     kind: JournalErrorKind,
     path: Option<PathBuf>,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What is wrong with a journal.
@@ -52,7 +55,7 @@ impl JournalError {
     }
 
     pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -3,7 +3,15 @@
 //! What is above a [`Store`](store::Store) is the same for every backend; a store keeps pairs of keys and values, and
 //! makes batches of changes durable.
 
+mod committer;
+mod digest;
 mod error;
+mod id;
+mod intent;
+mod key;
+mod ledger;
+mod plan;
+mod record;
 pub(crate) mod store;
 
 pub use error::{JournalError, JournalErrorKind};

@@ -1,0 +1,329 @@
+//! What is asked of a journal, one request at a time, on the thread that owns the store.
+
+use std::collections::{HashMap, HashSet};
+
+use super::error::{JournalError, JournalErrorKind};
+use super::id::{Ids, LaunchId};
+use super::intent::{Event, Head, Millis, Refused, State, Stored, Terms, step};
+use super::key;
+use super::ledger::{Ledger, Now};
+use super::record::{self, Kind, RecordError};
+use super::store::{Change, Store};
+
+/// The longest payload that stands in its launch's head. Longer ones have pieces of their own.
+pub(crate) const LONGEST_INLINE: usize = 1024;
+
+/// The bytes of one piece.
+pub(crate) const PIECE: usize = 4000;
+
+/// A journal's state, and the changes that wait for their commit. What it answers holds once they are durable.
+pub(crate) struct Plan {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) ledger: Ledger,
+    pub(crate) epoch: u64,
+    batch: Vec<Change>,
+    /// Where in the batch the heads are that were changed.
+    waiting: HashMap<LaunchId, usize>,
+    ids: Ids,
+    /// The attempts that somebody was told to make. Others that stand as running were never begun.
+    issued: HashSet<(LaunchId, u32)>,
+    most_pending: usize,
+}
+
+/// A launch that is to be recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) agent: String,
+    pub(crate) key: Option<String>,
+    pub(crate) digest: u128,
+    pub(crate) input: Stored,
+    pub(crate) terms: Terms,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    New(LaunchId),
+    /// The same launch was recorded before.
+    Known(LaunchId),
+    /// Another input was recorded under its key.
+    Conflict(LaunchId),
+    /// There are as many pending launches as there may be.
+    Full,
+}
+
+/// An attempt that is to be made: durable, and made by nobody else.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) id: LaunchId,
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) head: Head,
+}
+
+impl Plan {
+    /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
+    ///
+    /// The changes of that wait in the batch; nothing may run before they are committed.
+    pub(crate) fn open(store: Box<dyn Store>, most_pending: usize, now: Now) -> Result<Self, JournalError> {
+        let stored = store.get(key::EPOCH)?;
+        let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
+        let epoch = last.unwrap_or(0) + 1;
+        let (ids, ledger) = (Ids::default(), Ledger::default());
+        let (batch, issued) = (Vec::new(), HashSet::new());
+        let waiting = HashMap::new();
+        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, issued, most_pending };
+        plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
+        plan.load(now)?;
+        plan.sweep_staging()?;
+        Ok(plan)
+    }
+
+    /// Opens the store again after a commit has failed. Attempts that are being made go on.
+    pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
+        self.batch.clear();
+        self.waiting.clear();
+        self.store.reopen()?;
+        self.ledger = Ledger::default();
+        self.load(now)
+    }
+
+    /// Whether anything waits for a commit.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// How many changes wait for the commit.
+    pub(crate) fn changes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Makes what waits durable.
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        self.store.commit(&self.batch)?;
+        self.batch.clear();
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Reads every head into the ledger. Those that ran, and that nobody makes an attempt of now, move on.
+    fn load(&mut self, now: Now) -> Result<(), JournalError> {
+        let mut left = Vec::new();
+        let Self { store, ledger, ids, epoch, issued, .. } = self;
+        store.scan(key::HEADS, &mut |key, record| {
+            let Some(id) = key::launch(key::HEADS, key) else { return Ok(()) };
+            let head: Head = read(Kind::Head, key, record)?;
+            ids.beyond(id);
+            match head.state {
+                State::Running { epoch: ran, .. } if ran != *epoch => left.push((id, head, Event::Crash)),
+                State::Running { .. } if !issued.contains(&(id, head.attempt)) => {
+                    let release = Event::Release { epoch: *epoch, attempt: head.attempt, begun: false };
+                    left.push((id, head, release));
+                }
+                _ => ledger.set(id, key_of(&head), &head, now),
+            }
+            Ok(())
+        })?;
+        for (id, mut head, event) in left {
+            // Refused only if it has ended, and then it would not be here.
+            let _ = step(&mut head, event, now.wall);
+            self.write(id, &head, now)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the pieces of launches whose head was never written.
+    fn sweep_staging(&mut self) -> Result<(), JournalError> {
+        let mut orphans = Vec::new();
+        self.store.scan(key::STAGING, &mut |key, _| {
+            orphans.extend(key::launch(key::STAGING, key));
+            Ok(())
+        })?;
+        for id in orphans {
+            let kept = self.ledger.contains(id);
+            for prefix in [key::INPUTS, key::OUTPUTS] {
+                if !(kept && prefix == key::INPUTS) {
+                    self.remove_pieces(prefix, id)?;
+                }
+            }
+            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+        }
+        Ok(())
+    }
+
+    /// Whether another launch may be recorded under this name, or which one is there.
+    pub(crate) fn look_up(&self, agent: &str, name: Option<&str>, digest: u128) -> Result<Option<Appended>, JournalError> {
+        if let Some(name) = name {
+            if let Some(id) = self.ledger.by_key(agent, fingerprint(name)) {
+                let known = self.head(id)?.is_some_and(|head| head.digest == digest);
+                return Ok(Some(if known { Appended::Known(id) } else { Appended::Conflict(id) }));
+            }
+        }
+        Ok((self.ledger.pending() >= self.most_pending).then_some(Appended::Full))
+    }
+
+    /// Records an intent. One whose input stands in pieces has been given its id before.
+    pub(crate) fn append(&mut self, id: Option<LaunchId>, intent: Intent, now: Now) -> Result<Appended, JournalError> {
+        if let Some(there) = self.look_up(&intent.agent, intent.key.as_deref(), intent.digest)? {
+            if let Some(id) = id {
+                self.unstage(id)?;
+            }
+            return Ok(there);
+        }
+        let staged = id;
+        let id = id.unwrap_or_else(|| self.ids.next(now.wall));
+        let Intent { agent, key, digest, input, terms } = intent;
+        let head = Head {
+            agent,
+            key,
+            digest,
+            recorded: now.wall,
+            input,
+            terms,
+            state: State::Pending(None),
+            attempt: 0,
+            failures: 0,
+            crashes: 0,
+            suspect: false,
+            history: Vec::new(),
+        };
+        self.write(id, &head, now)?;
+        if staged.is_some() {
+            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+        }
+        Ok(Appended::New(id))
+    }
+
+    /// Claims at most `max` launches of these agents: their attempts have begun as far as the journal is concerned.
+    pub(crate) fn claim(&mut self, agents: &[String], max: usize, now: Now) -> Result<Vec<Claim>, JournalError> {
+        let mut claims = Vec::new();
+        for id in self.ledger.next(agents, max, now) {
+            let Some(mut head) = self.head(id)? else { continue };
+            if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
+                self.write(id, &head, now)?;
+                self.issued.insert((id, head.attempt));
+                claims.push(Claim { id, attempt: head.attempt, epoch: self.epoch, head });
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Moves a launch. Who concludes an attempt says so in the event; a stale one is refused.
+    pub(crate) fn advance(&mut self, id: LaunchId, event: Event, now: Now) -> Result<Result<Head, Refused>, JournalError> {
+        let running = self.ledger.running(id).cloned();
+        let head = match running {
+            Some(head) => Some(head),
+            None => self.head(id)?,
+        };
+        let Some(mut head) = head else { return Ok(Err(Refused::Ended)) };
+        let before = head.input.clone();
+        let staged = matches!(&event, Event::Succeed { output: Stored::InPieces(_), .. });
+        if let Err(refused) = step(&mut head, event, now.wall) {
+            if staged && !matches!(head.state, State::Done { .. }) {
+                self.remove_pieces(key::OUTPUTS, id)?;
+            }
+            return Ok(Err(refused));
+        }
+        if !matches!(head.state, State::Running { .. }) {
+            self.issued.remove(&(id, head.attempt));
+        }
+        if matches!(before, Stored::InPieces(_)) && head.input == Stored::Gone {
+            self.remove_pieces(key::INPUTS, id)?;
+        }
+        if staged {
+            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+        }
+        self.write(id, &head, now)?;
+        Ok(Ok(head))
+    }
+
+    /// An id for a launch whose input is written in pieces first.
+    pub(crate) fn stage(&mut self, id: Option<LaunchId>, now: Now) -> Result<LaunchId, JournalError> {
+        let id = id.unwrap_or_else(|| self.ids.next(now.wall));
+        self.put(Kind::Staging, key::of(key::STAGING, id), &())?;
+        Ok(id)
+    }
+
+    /// Writes one piece of a payload.
+    pub(crate) fn put_piece(&mut self, prefix: &[u8], id: LaunchId, number: u32, bytes: &[u8]) -> Result<(), JournalError> {
+        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)
+    }
+
+    /// One piece of a payload.
+    pub(crate) fn piece(&self, prefix: &[u8], id: LaunchId, number: u32) -> Result<Vec<u8>, JournalError> {
+        let key = key::piece(prefix, id, number);
+        let Some(record) = self.store.get(&key)? else {
+            return Err(damaged(RecordError::Damaged("a piece of a payload is missing")));
+        };
+        read(Kind::Piece, &key, &record)
+    }
+
+    /// What is recorded of a launch.
+    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+        if let Some(head) = self.ledger.running(id) {
+            return Ok(Some(head.clone()));
+        }
+        let key = key::of(key::HEADS, id);
+        // What waits for its commit counts already: it is committed before this is answered.
+        match self.waiting.get(&id).and_then(|position| self.batch.get(*position)) {
+            Some(Change::Put(_, record)) => read(Kind::Head, &key, record).map(Some),
+            Some(Change::Delete(_)) => Ok(None),
+            None => self.store.get(&key)?.map(|record| read(Kind::Head, &key, &record)).transpose(),
+        }
+    }
+
+    fn unstage(&mut self, id: LaunchId) -> Result<(), JournalError> {
+        self.remove_pieces(key::INPUTS, id)?;
+        self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+        Ok(())
+    }
+
+    fn remove_pieces(&mut self, prefix: &[u8], id: LaunchId) -> Result<(), JournalError> {
+        let Self { store, batch, .. } = self;
+        store.scan(&key::of(prefix, id), &mut |key, _| {
+            batch.push(Change::Delete(key.to_vec()));
+            Ok(())
+        })
+    }
+
+    fn write(&mut self, id: LaunchId, head: &Head, now: Now) -> Result<(), JournalError> {
+        self.put(Kind::Head, key::of(key::HEADS, id), head)?;
+        self.waiting.insert(id, self.batch.len() - 1);
+        self.ledger.set(id, key_of(head), head, now);
+        Ok(())
+    }
+
+    fn put<T: serde::Serialize>(&mut self, kind: Kind, key: Vec<u8>, body: &T) -> Result<(), JournalError> {
+        let record = record::seal(kind, &key, body)
+            .map_err(|error| JournalError::new(JournalErrorKind::Io).because(error))?;
+        self.batch.push(Change::Put(key, record));
+        Ok(())
+    }
+}
+
+/// The fingerprint of a launch's name, by which it is found.
+fn key_of(head: &Head) -> Option<u128> {
+    head.key.as_deref().map(fingerprint)
+}
+
+/// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
+pub(crate) fn fingerprint(text: &str) -> u128 {
+    super::digest::of(text.as_bytes())
+}
+
+fn read<T: serde::de::DeserializeOwned>(kind: Kind, key: &[u8], bytes: &[u8]) -> Result<T, JournalError> {
+    record::open(kind, key, bytes).map_err(damaged)
+}
+
+fn damaged(error: RecordError) -> JournalError {
+    let kind = match error {
+        RecordError::Newer(_) => JournalErrorKind::NewerFormat,
+        RecordError::Damaged(_) => JournalErrorKind::Corrupt,
+    };
+    JournalError::new(kind).because(error)
+}
+
+/// The time at which a result may be forgotten.
+pub(crate) fn expires(at: Millis, terms: &Terms) -> Millis {
+    at.saturating_add(Millis::try_from(terms.retention.as_millis()).unwrap_or(Millis::MAX))
+}
