@@ -10,6 +10,7 @@ mod id;
 mod intent;
 mod key;
 mod ledger;
+mod local;
 mod plan;
 mod record;
 pub(crate) mod store;

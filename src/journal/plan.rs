@@ -16,6 +16,9 @@ pub(crate) const LONGEST_INLINE: usize = 1024;
 /// The bytes of one piece.
 pub(crate) const PIECE: usize = 4000;
 
+/// How many launches are brought back by one commit.
+const RECOVERED_AT_ONCE: usize = 1024;
+
 /// A journal's state, and the changes that wait for their commit. What it answers holds once they are durable.
 pub(crate) struct Plan {
     pub(crate) store: Box<dyn Store>,
@@ -101,6 +104,17 @@ impl Plan {
     /// Makes what waits durable.
     pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
         self.store.commit(&self.batch)?;
+        self.batch.clear();
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Makes durable what [`open`](Plan::open) has planned. Each launch that was brought back stands for itself, so there
+    /// is no need to bring all of them back at once.
+    pub(crate) fn commit_recovery(&mut self) -> Result<(), JournalError> {
+        for some in self.batch.chunks(RECOVERED_AT_ONCE) {
+            self.store.commit(some)?;
+        }
         self.batch.clear();
         self.waiting.clear();
         Ok(())
