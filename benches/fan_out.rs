@@ -5,7 +5,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sortie::{AgentContext, AgentRef, Backoff, Restart, agent_fn, ask, branches, foreach};
+use sortie::{
+    AgentContext, AgentRef, Backoff, Recorder, Restart, agent_fn, ask, branches, foreach, foreach_stream,
+};
 use tokio::runtime::{Builder, Runtime};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -46,12 +48,21 @@ fn options(c: &mut Criterion) {
         b.to_async(&runtime).iter(|| plain().restart(Restart::attempts(3)).settled());
     });
     group.bench_function("deadline", |b| b.to_async(&runtime).iter(|| plain().deadline(LIMIT).settled()));
+    group.bench_function("queue-timeout", |b| {
+        b.to_async(&runtime).iter(|| plain().queue_timeout(LIMIT).settled());
+    });
+    group.bench_function("recorded", |b| {
+        b.to_async(&runtime).iter(|| plain().record(&Recorder::default()).settled());
+    });
     group.bench_function("keyed", |b| {
         b.to_async(&runtime).iter_batched(
             || plain().keyed(|n| *n),
             |keyed| async { black_box(keyed.map(sortie::FanOut::settled)).map(drop).is_ok() },
             BatchSize::SmallInput,
         );
+    });
+    group.bench_function("from-a-stream", |b| {
+        b.to_async(&runtime).iter(|| foreach_stream(futures::stream::iter(0..N), echo).settled());
     });
     group.bench_function("fresh-children", |b| {
         b.to_async(&runtime).iter(|| plain().fresh_children().settled())

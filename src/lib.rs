@@ -5,11 +5,13 @@
 //! | to … | see |
 //! |---|---|
 //! | run one agent over many items | [`foreach`], [`FanOut`] |
+//! | run one agent over items as they come | [`foreach_stream`] |
 //! | run a few agents of different types together | [`branches`], [`AgentRef::branch`] |
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
+//! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -22,16 +24,18 @@ mod policy;
 mod supervisor;
 mod system;
 
-pub use agent::{
-    Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, RunId, agent_fn, blocking,
-};
+pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, agent_fn, blocking};
 pub use fan_out::{
-    Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, Keyed, Repeatable, Uniform, ask,
-    branches, foreach,
+    Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, ForEachStream, Keyed, KeyedStream,
+    Repeatable, Uniform, ask, branches, foreach, foreach_stream,
 };
 pub use journal::{JournalError, JournalErrorKind};
-pub use outcome::{AgentError, AllError, AnyError, BoxError, Cause, Failure, Outcome, QuorumError};
+pub use outcome::{
+    AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,
+    ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+};
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
+pub use supervisor::Recorder;
 pub use supervisor::tree::{Phase, Shutdown, SystemError};
 pub use system::{
     Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,

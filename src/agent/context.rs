@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
-use uuid::Uuid;
 
 use super::{Bodies, Roster, body::Body};
+use crate::outcome::RunId;
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
 /// it is still wanted.
@@ -35,14 +35,21 @@ pub(crate) struct Attempt {
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
     bodies: Arc<Bodies>,
+    /// The key, where keys come with the items.
+    key: Option<Arc<str>>,
 }
 
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
-    pub(crate) fn new(run: Arc<RunInfo>, cancelled: CancellationToken, bodies: Arc<Bodies>) -> Self {
+    pub(crate) fn new(
+        run: Arc<RunInfo>,
+        cancelled: CancellationToken,
+        bodies: Arc<Bodies>,
+        key: Option<Arc<str>>,
+    ) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies }
+        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -95,10 +102,13 @@ impl AgentContext {
         self.attempt.begin(index, number, deadline);
     }
 
-    /// Whether nobody else has it, or its token: with one reference left nobody can make another one.
+    /// Whether nobody else has it, or its token, and nothing in it is this attempt's alone: with one reference left
+    /// nobody can make another one.
     #[inline]
-    pub(crate) fn is_sole(&self) -> bool {
-        Arc::strong_count(&self.attempt) == 1 && !self.attempt.lent.load(Ordering::Relaxed)
+    pub(crate) fn may_serve_again(&self) -> bool {
+        Arc::strong_count(&self.attempt) == 1
+            && !self.attempt.lent.load(Ordering::Relaxed)
+            && self.attempt.key.is_none()
     }
 
     /// Ends the attempt for those who hold its context.
@@ -121,9 +131,10 @@ impl AgentContext {
         self.attempt.run.roster.label(self.attempt.index()).map(AsRef::as_ref)
     }
 
-    /// The item's key in a [keyed](crate::FanOut::keyed) `foreach`.
+    /// The item's key in a [keyed](crate::FanOut::keyed) `foreach` or `foreach_stream`.
     pub fn key(&self) -> Option<&str> {
-        self.attempt.run.roster.key(self.attempt.index()).map(AsRef::as_ref)
+        let key = self.attempt.key.as_ref().or_else(|| self.attempt.run.roster.key(self.attempt.index()));
+        key.map(AsRef::as_ref)
     }
 
     /// The attempt's number, from 1.
@@ -201,34 +212,5 @@ impl fmt::Debug for AgentContext {
             .field("key", &self.key())
             .field("attempt", &self.attempt())
             .finish_non_exhaustive()
-    }
-}
-
-/// The identity of one run: time-ordered, 128 bits (a UUID of version 7, RFC 9562). Unique, not secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(Uuid);
-
-impl RunId {
-    pub(crate) fn new() -> Self {
-        // The crate's generator needs a random source of the system for each id; run ids are names, not secrets.
-        let since_epoch =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        let (high, low) = (fastrand::u64(..).to_be_bytes(), fastrand::u16(..).to_be_bytes());
-        let mut random = [0; 10];
-        random[..8].copy_from_slice(&high);
-        random[8..].copy_from_slice(&low);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
-    }
-
-    /// The id as a number.
-    pub fn as_u128(&self) -> u128 {
-        self.0.as_u128()
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::keys::Keys;
+
 /// The names of a run's branches: which agent each has, and its label or key.
 #[derive(Debug)]
 pub(crate) enum Roster {
@@ -11,29 +13,65 @@ pub(crate) enum Roster {
     Keyed { agent: Arc<str>, keys: Vec<Arc<str>> },
     /// An agent for each branch, and its label if it has one.
     Each(Vec<(Arc<str>, Option<Arc<str>>)>),
+    /// One agent for all branches, and keys that come with the items.
+    Arriving { agent: Arc<str>, keys: Arc<Keys> },
 }
 
 impl Roster {
     pub(crate) fn agent(&self, index: usize) -> Arc<str> {
         match self {
-            Self::Same { agent } | Self::Keyed { agent, .. } => Arc::clone(agent),
+            Self::Same { agent } | Self::Keyed { agent, .. } | Self::Arriving { agent, .. } => {
+                Arc::clone(agent)
+            }
             Self::Each(branches) => {
                 branches.get(index).map_or_else(|| "".into(), |(agent, _)| Arc::clone(agent))
             }
         }
     }
 
+    /// How many branches there are, where this is known from the start.
+    pub(crate) fn len(&self) -> Option<usize> {
+        match self {
+            Self::Same { .. } | Self::Arriving { .. } => None,
+            Self::Keyed { keys, .. } => Some(keys.len()),
+            Self::Each(branches) => Some(branches.len()),
+        }
+    }
+
     pub(crate) fn label(&self, index: usize) -> Option<&Arc<str>> {
         match self {
-            Self::Same { .. } | Self::Keyed { .. } => None,
+            Self::Same { .. } | Self::Keyed { .. } | Self::Arriving { .. } => None,
             Self::Each(branches) => branches.get(index)?.1.as_ref(),
         }
     }
 
+    /// The key, where all of them are known from the start.
     pub(crate) fn key(&self, index: usize) -> Option<&Arc<str>> {
         match self {
             Self::Keyed { keys, .. } => keys.get(index),
-            Self::Same { .. } | Self::Each(_) => None,
+            Self::Same { .. } | Self::Each(_) | Self::Arriving { .. } => None,
+        }
+    }
+
+    /// The key, where keys come with the items.
+    #[inline]
+    pub(crate) fn arrived_key(&self, index: usize) -> Option<Arc<str>> {
+        match self {
+            Self::Arriving { keys, .. } => keys.get(index),
+            Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) => None,
+        }
+    }
+
+    /// The label or key.
+    pub(crate) fn name(&self, index: usize) -> Option<Arc<str>> {
+        let known = self.label(index).or_else(|| self.key(index));
+        known.cloned().or_else(|| self.arrived_key(index))
+    }
+
+    /// Nobody will ask for this branch again: a key that has arrived goes away, so that they do not add up.
+    pub(crate) fn forget(&self, index: usize) {
+        if let Self::Arriving { keys, .. } = self {
+            keys.take(index);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::branches;
 use crate::agent::{AgentContext, AgentRef};
 use crate::outcome::Outcome;
 use crate::policy::{Restart, positive};
+use crate::supervisor::Recorder;
 use crate::supervisor::tree::TreeHandle;
 
 /// Asks one agent: a fan-out of one branch. Await it for its outcome.
@@ -24,7 +25,7 @@ use crate::supervisor::tree::TreeHandle;
 /// # Ok(()) }
 /// ```
 pub fn ask<I, O>(agent: &AgentRef<I, O>, input: I) -> Ask<I, O> {
-    Ask { branch: agent.branch(input), deadline: None, parent: None, system: None }
+    Ask { branch: agent.branch(input), deadline: None, parent: None, system: None, recorder: None }
 }
 
 /// One call; await it. [`ask`] makes it.
@@ -38,6 +39,7 @@ pub struct Ask<I, O> {
     deadline: Option<Duration>,
     parent: Option<AgentContext>,
     system: Option<TreeHandle>,
+    recorder: Option<Recorder>,
 }
 
 impl<I, O> Ask<I, O> {
@@ -87,6 +89,12 @@ impl<I, O> Ask<I, O> {
         self.branch = self.branch.restart(policy);
         self
     }
+
+    /// Has the call recorded as a run of one branch, attempt by attempt, however it ends.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
+        self
+    }
 }
 
 impl<I: Send + 'static, O: Send + 'static> IntoFuture for Ask<I, O> {
@@ -104,6 +112,9 @@ impl<I: Send + 'static, O: Send + 'static> IntoFuture for Ask<I, O> {
             }
             if let Some(deadline) = self.deadline {
                 fan_out = fan_out.deadline(deadline);
+            }
+            if let Some(recorder) = &self.recorder {
+                fan_out = fan_out.record(recorder);
             }
             let [outcome] = fan_out.settled().await;
             outcome

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::agent::Roster;
 use crate::outcome::Outcome;
 use crate::policy::Restart;
-use crate::supervisor::Work;
+use crate::supervisor::{Source, Work};
 
-/// A set of branches: a tuple of up to 12, an array, a `Vec`, or a [`foreach`](crate::foreach).
+/// A set of branches: a tuple of up to 12, an array, a `Vec`, a [`foreach`](crate::foreach), or a
+/// [`foreach_stream`](crate::foreach_stream).
 ///
 /// Implemented by the crate alone.
 #[diagnostic::on_unimplemented(
@@ -62,7 +63,7 @@ pub type Output<B> = <<B as Prepare>::Work as Work>::Output;
 /// A set of branches, ready to run.
 pub struct Prepared<B: Prepare> {
     pub(crate) work: B::Work,
-    pub(crate) jobs: Box<dyn Iterator<Item = <B::Work as Work>::Job> + Send>,
+    pub(crate) source: Source<<B::Work as Work>::Job>,
     pub(crate) roster: Roster,
     pub(crate) shape: B::Shape,
 }

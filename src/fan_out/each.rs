@@ -9,7 +9,7 @@ use super::branches::{Branches, Prepare, Prepared, Repeat, Repeatable};
 use crate::agent::{AgentContext, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
-use crate::supervisor::{Policy, Work};
+use crate::supervisor::{Policy, Source, Work};
 
 /// Branches that carry their agents.
 pub struct Each<I, O> {
@@ -50,7 +50,7 @@ impl<I: Send + 'static, O: Send + 'static> Prepare for Vec<Branch<I, O>> {
                 io: std::marker::PhantomData,
             },
             roster: Roster::Each(branches.iter().map(Branch::names).collect()),
-            jobs: Box::new(branches.into_iter()),
+            source: Source::Iterator(Box::new(branches.into_iter())),
             shape: (),
         }
     }
@@ -82,8 +82,8 @@ impl<I: Send + 'static, O: Send + 'static, const N: usize> Prepare for [Branch<I
     type Shape = ();
 
     fn prepare(self, timeout: Option<Duration>) -> Prepared<Self> {
-        let Prepared { work, jobs, roster, shape } = Vec::from(self).prepare(timeout);
-        Prepared { work, jobs, roster, shape }
+        let Prepared { work, source, roster, shape } = Vec::from(self).prepare(timeout);
+        Prepared { work, source, roster, shape }
     }
 }
 

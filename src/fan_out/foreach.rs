@@ -10,7 +10,7 @@ use super::options::FanOut;
 use crate::agent::{AgentContext, AgentRef, Copying, IntoAgent, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
-use crate::supervisor::{Policy, Work};
+use crate::supervisor::{Policy, Source, Work};
 
 /// Runs one agent for each item: items first, agent last.
 ///
@@ -98,7 +98,7 @@ impl<I: Send + 'static, O: Send + 'static> Prepare for ForEach<I, O> {
         Prepared {
             roster: Roster::Same { agent: self.agent.shared_name() },
             work: Same::new(self.agent, self.restart, timeout),
-            jobs: self.items,
+            source: Source::Iterator(self.items),
             shape: (),
         }
     }

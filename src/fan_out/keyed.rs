@@ -13,6 +13,7 @@ use super::options::FanOut;
 use crate::agent::{AgentRef, Copying, Roster};
 use crate::outcome::Outcome;
 use crate::policy::Restart;
+use crate::supervisor::Source;
 
 /// Items under unique keys, collected so that the keys could be checked. [`FanOut::keyed`] makes it.
 pub struct Keyed<I, O> {
@@ -68,7 +69,7 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEach<I, O>> {
 #[derive(Debug, Clone, Error)]
 #[error("two items have the key `{key}`: make keys unique, or leave them out and use the order of the items")]
 pub struct DuplicateKey {
-    key: Arc<str>,
+    pub(super) key: Arc<str>,
 }
 
 impl DuplicateKey {
@@ -86,7 +87,7 @@ impl<I: Send + 'static, O: Send + 'static> Prepare for Keyed<I, O> {
         Prepared {
             roster: Roster::Keyed { agent: self.agent.shared_name(), keys: self.keys.clone() },
             work: Same::new(self.agent, self.restart, timeout),
-            jobs: Box::new(self.items.into_iter()),
+            source: Source::Iterator(Box::new(self.items.into_iter())),
             shape: self.keys,
         }
     }

@@ -1,7 +1,7 @@
 //! Fan-outs: sets of branches, their options, and the endings.
 //!
-//! A set of branches ([`Branches`]) is a tuple, an array or a `Vec` of [`Branch`]es, or a [`foreach`]. A [`FanOut`]
-//! adds limits and policies, and an ending, such as [`settled`](FanOut::settled), runs it.
+//! A set of branches ([`Branches`]) is a tuple, an array or a `Vec` of [`Branch`]es, a [`foreach`], or a
+//! [`foreach_stream`]. A [`FanOut`] adds limits and policies, and an ending, such as [`settled`](FanOut::settled), runs it.
 //!
 //! Nothing here runs anything by itself: an ending hands the branches over to a run supervisor.
 
@@ -10,7 +10,9 @@ mod branch;
 mod branches;
 mod each;
 mod foreach;
+mod foreach_stream;
 mod keyed;
+mod keyed_stream;
 mod nested;
 mod options;
 mod stream;
@@ -21,7 +23,9 @@ pub use ask::{Ask, ask};
 pub use branch::Branch;
 pub use branches::{Branches, Repeatable};
 pub use foreach::{ForEach, foreach};
+pub use foreach_stream::{ForEachStream, foreach_stream};
 pub use keyed::{DuplicateKey, Keyed};
+pub use keyed_stream::KeyedStream;
 pub use options::FanOut;
 pub use stream::Completed;
 pub use uniform::Uniform;

@@ -1,8 +1,11 @@
 //! Work nested in an attempt.
 
+use futures::Stream;
+
 use super::ask::{Ask, ask};
 use super::branches::Branches;
 use super::foreach::{ForEach, foreach};
+use super::foreach_stream::{ForEachStream, foreach_stream};
 use super::options::FanOut;
 use crate::agent::{AgentContext, AgentRef, IntoAgent};
 
@@ -53,5 +56,18 @@ impl AgentContext {
         O: Send + 'static,
     {
         foreach(items, agent).within(self.clone())
+    }
+
+    /// Runs one agent for each item of a stream, as [`foreach_stream`](crate::foreach_stream) does.
+    pub fn foreach_stream<S, O>(
+        &self,
+        stream: S,
+        agent: impl IntoAgent<S::Item, O>,
+    ) -> FanOut<ForEachStream<S::Item, O>>
+    where
+        S: Stream<Item: Send + 'static> + Send + 'static,
+        O: Send + 'static,
+    {
+        foreach_stream(stream, agent).within(self.clone())
     }
 }

@@ -8,7 +8,7 @@ use crate::agent::{AgentContext, ambient};
 use crate::outcome::AllError;
 use crate::policy::{Limits, Restart, positive};
 use crate::supervisor::tree::TreeHandle;
-use crate::supervisor::{Collected, Goal, Order, execute};
+use crate::supervisor::{Collected, Goal, Order, Recorder, execute};
 
 /// Branches to run together, with the limits and policies for all of them. Name an ending to run it.
 ///
@@ -24,8 +24,8 @@ use crate::supervisor::{Collected, Goal, Order, execute};
 ///
 /// A `JoinSet` gives results as they come, in the order of completion, and leaves concurrency, timeouts, retries, the
 /// text of a panic and the order of results to its user. A fan-out does these, and is faster than a `JoinSet` for
-/// many small items, because its children pull items instead of being spawned for each. What a `JoinSet` can do and a
-/// fan-out cannot: take tasks one by one, over any length of time.
+/// many small items, because its children pull items instead of being spawned for each. Where a `JoinSet` takes tasks one
+/// by one, over any length of time, a [`foreach_stream`](crate::foreach_stream) takes items.
 #[derive(Debug)]
 #[must_use = "a fan-out does nothing until an ending such as `.settled()` is awaited"]
 pub struct FanOut<B> {
@@ -36,13 +36,15 @@ pub struct FanOut<B> {
     parent: Option<AgentContext>,
     /// The system that answers for the run.
     system: Option<TreeHandle>,
+    recorder: Option<Recorder>,
 }
 
 // The endings say `+ Send` themselves: with `async fn`, the compiler cannot show it inside an agent for inputs that
 // hold a `&'static` reference.
 impl<B: Branches> FanOut<B> {
     pub(crate) fn new(branches: B) -> Self {
-        Self { branches, timeout: None, limits: Limits::default(), parent: None, system: None }
+        let (limits, parent, system, recorder) = (Limits::default(), None, None, None);
+        Self { branches, timeout: None, limits, parent, system, recorder }
     }
 
     /// The same fan-out, in a system.
@@ -100,6 +102,42 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// How long a branch may wait for the start of its first attempt: from the moment the ending is first polled, or, where
+    /// items come from a stream, from the moment its item arrives. No limit unless set.
+    ///
+    /// A branch that has not started by then ends as [`Cause::QueueTimedOut`](crate::Cause::QueueTimedOut), at that very
+    /// moment, also while every slot is taken; branches that have started are not affected, nor are those that wait for
+    /// another attempt. So it tells work that came too late from work that was too slow, which is what
+    /// [`timeout`](FanOut::timeout) is for, and keeps what is under way, which a [`deadline`](FanOut::deadline) does not.
+    ///
+    /// Every item of a `foreach` gets its outcome, for which its iterator is taken to its end; one whose `size_hint` says
+    /// that it is endless ends there instead. Items that a slow consumer of a [`stream`](FanOut::stream) keeps from
+    /// starting are too late as well.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sortie::{Cause, foreach};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// async fn hour(n: u32) -> Result<u32, std::convert::Infallible> {
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     Ok(n)
+    /// }
+    /// let outcomes = foreach(0..3, hour).concurrency(2).queue_timeout(Duration::from_secs(5)).settled().await;
+    /// assert!(outcomes[0].is_ok() && outcomes[1].is_ok());
+    /// let failure = outcomes[2].as_ref().unwrap_err();
+    /// assert!(matches!(failure.cause(), Cause::QueueTimedOut { .. }));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn queue_timeout(mut self, limit: Duration) -> Self {
+        self.limits.queue_timeout = Some(positive(limit, "a queue timeout", "leave it out for no limit"));
+        self
+    }
+
     /// Allows further attempts, each with a clone of the input, to the branches that have no policy of their own. One
     /// attempt unless set, here or on the agent.
     pub fn restart(mut self, policy: Restart) -> Self
@@ -129,6 +167,14 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// Has the run recorded, attempt by attempt, however it ends. The last recorder counts; unless set, none does.
+    ///
+    /// A run that is nested in one of its attempts has a recorder of its own, which may be the same.
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.recorder = Some(recorder.clone());
+        self
+    }
+
     /// Runs the branches and waits for every outcome, whatever it is. Outcomes are in the order of the branches.
     ///
     /// # Cancel safety
@@ -148,7 +194,8 @@ impl<B: Branches> FanOut<B> {
     /// order of the branches.
     ///
     /// # Errors
-    /// [`AllError`], which carries the failure and every outcome there is.
+    /// [`AllError`], which carries the failure and every outcome there is. Also if the run is stopped before the stream of
+    /// its items has ended: the failure then stands for what had not arrived, and its cause says why.
     ///
     /// # Cancel safety
     /// Dropping the future stops the run; its outcomes are dropped with it.
@@ -158,9 +205,11 @@ impl<B: Branches> FanOut<B> {
     #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn all(self) -> impl Future<Output = Result<B::Values, AllError<B::Outcomes>>> + Send {
         async move {
-            let (shape, Collected { outcomes, first_failure, .. }) = self.run(Goal::All).await;
-            let failure =
-                first_failure.or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned());
+            let (shape, Collected { outcomes, first_failure, cut, .. }) = self.run(Goal::All).await;
+            let failure = first_failure
+                .or_else(|| outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned())
+                // Not all of a stream is not all.
+                .or(cut);
             match failure {
                 Some(failure) => Err(AllError::new(failure, B::outcomes(shape, outcomes))),
                 None => Ok(B::values(shape, outcomes.into_iter().filter_map(Result::ok).collect())),
@@ -174,22 +223,23 @@ impl<B: Branches> FanOut<B> {
     }
 
     pub(super) fn order(self, goal: Goal) -> (B::Shape, Order<B::Work>) {
-        let Prepared { work, jobs, roster, shape } = self.branches.prepare(self.timeout);
+        let Prepared { work, source, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
-        let Self { limits, system, .. } = self;
-        (shape, Order { work, branches: jobs, roster, limits, goal, parent, system })
+        let Self { limits, system, recorder, .. } = self;
+        (shape, Order { work, source, roster, limits, goal, parent, system, recorder })
     }
 }
 
 impl<B> FanOut<B> {
     /// The same fan-out over other branches.
+    pub(crate) fn map<C>(self, change: impl FnOnce(B) -> C) -> FanOut<C> {
+        let Self { branches, timeout, limits, parent, system, recorder } = self;
+        FanOut { branches: change(branches), timeout, limits, parent, system, recorder }
+    }
+
+    /// The same, if there are any.
     pub(crate) fn try_map<C, E>(self, change: impl FnOnce(B) -> Result<C, E>) -> Result<FanOut<C>, E> {
-        Ok(FanOut {
-            branches: change(self.branches)?,
-            timeout: self.timeout,
-            limits: self.limits,
-            parent: self.parent,
-            system: self.system,
-        })
+        let Self { branches, timeout, limits, parent, system, recorder } = self;
+        Ok(FanOut { branches: change(branches)?, timeout, limits, parent, system, recorder })
     }
 }

@@ -13,7 +13,7 @@ use crate::supervisor::{Fed, Goal, feed};
 pub struct Completed<O> {
     /// The branch's position in its fan-out, from 0.
     pub index: usize,
-    /// The item's key in a keyed `foreach`, or the branch's label.
+    /// The item's key in a keyed `foreach` or `foreach_stream`, or the branch's label.
     pub key: Option<String>,
     /// What the branch came to.
     pub outcome: Outcome<O>,

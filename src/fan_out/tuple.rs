@@ -12,7 +12,7 @@ use super::uniform::Uniform;
 use crate::agent::{AgentContext, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
-use crate::supervisor::{Policy, Work};
+use crate::supervisor::{Policy, Source, Work};
 
 /// An output whose type its place in the tuple knows.
 type AnyOutput = Box<dyn Any + Send>;
@@ -95,7 +95,8 @@ macro_rules! tuples {
                 let roster = Roster::Each(vec![$b0.names(), $($b.names(),)*]);
                 let jobs: Vec<Box<dyn AnyBranch>> = vec![Box::new($b0), $(Box::new($b),)*];
                 let shortest_timeout = jobs.iter().filter_map(|job| job.as_ref().policy().timeout).min();
-                Prepared { work: Tuple { shortest_timeout }, jobs: Box::new(jobs.into_iter()), roster, shape: () }
+                let source = Source::Iterator(Box::new(jobs.into_iter()));
+                Prepared { work: Tuple { shortest_timeout }, source, roster, shape: () }
             }
         }
 

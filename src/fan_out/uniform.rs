@@ -5,12 +5,14 @@ use std::future::Future;
 use super::branch::Branch;
 use super::branches::{Branches, Output};
 use super::foreach::ForEach;
+use super::foreach_stream::ForEachStream;
 use super::keyed::Keyed;
+use super::keyed_stream::KeyedStream;
 use super::options::FanOut;
 use crate::outcome::{AnyError, Failure, QuorumError};
 use crate::supervisor::{Collected, Goal, discard};
 
-/// Branches with one output type, whatever their inputs: a `foreach`, an array, a `Vec`, or a tuple whose branches all
+/// Branches with one output type, whatever their inputs: a `foreach`, a `foreach_stream`, an array, a `Vec`, or a tuple whose branches all
 /// give the same.
 ///
 /// Implemented by the crate alone.
@@ -35,6 +37,22 @@ impl<I: Send + 'static, O: Send + 'static> Uniform for ForEach<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Uniform for Keyed<I, O> {
+    type Output = O;
+
+    fn one(output: O) -> O {
+        output
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Uniform for ForEachStream<I, O> {
+    type Output = O;
+
+    fn one(output: O) -> O {
+        output
+    }
+}
+
+impl<I: Send + 'static, O: Send + 'static> Uniform for KeyedStream<I, O> {
     type Output = O;
 
     fn one(output: O) -> O {
@@ -126,7 +144,7 @@ impl<B: Uniform> FanOut<B> {
 /// The outputs of the winners and the failures of all others, both in branch order. Successes beyond those that were
 /// wanted are dropped.
 fn choose<B: Uniform>(collected: Collected<Output<B>>) -> (Vec<<B as Uniform>::Output>, Vec<Failure>) {
-    let Collected { outcomes, mut winners, .. } = collected;
+    let Collected { outcomes, mut winners, cut, .. } = collected;
     winners.sort_unstable();
     let (mut values, mut failures) = (Vec::with_capacity(winners.len()), Vec::new());
     for (index, outcome) in outcomes.into_iter().enumerate() {
@@ -135,6 +153,9 @@ fn choose<B: Uniform>(collected: Collected<Output<B>>) -> (Vec<<B as Uniform>::O
             Ok(output) => discard(output),
             Err(failure) => failures.push(failure),
         }
+    }
+    if failures.is_empty() {
+        failures.extend(cut);
     }
     (values, failures)
 }

@@ -16,10 +16,11 @@ use super::AgentError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The agent returned an error, and no further attempt was allowed.
+    /// The agent returned an error, and no further attempt was allowed. Also: the key of an item from a stream was an
+    /// earlier one's; the error then is a [`DuplicateKey`](crate::DuplicateKey), and there was no attempt.
     Failed(AgentError),
-    /// The agent panicked with this message. Also: the iterator of a `foreach` did, which ends the list of branches
-    /// with this failure in the place of the item that could not be had.
+    /// The agent panicked with this message. Also: the iterator of a `foreach` or the stream of a `foreach_stream` did,
+    /// which ends the list of branches with this failure in the place of the item that could not be had.
     Panicked(String),
     /// The attempt exceeded its timeout.
     #[non_exhaustive]
@@ -28,6 +29,13 @@ pub enum Cause {
         limit: Duration,
         /// Whether the attempt has ended; if not, there was no further attempt beside it.
         stopped: bool,
+    },
+    /// The branch's first attempt had not started when the fan-out's [`queue_timeout`](crate::FanOut::queue_timeout) had
+    /// passed.
+    #[non_exhaustive]
+    QueueTimedOut {
+        /// The queue timeout, from the start of the fan-out.
+        limit: Duration,
     },
     /// The fan-out exceeded its deadline before this branch was done.
     #[non_exhaustive]
@@ -62,7 +70,7 @@ impl Cause {
             | Self::DeadlineExceeded { stopped, .. }
             | Self::Cancelled { stopped }
             | Self::ShutDown { stopped } => stopped,
-            Self::Failed(_) | Self::Panicked(_) | Self::Stuck => true,
+            Self::Failed(_) | Self::Panicked(_) | Self::QueueTimedOut { .. } | Self::Stuck => true,
         }
     }
 }
@@ -73,6 +81,9 @@ impl fmt::Display for Cause {
             Self::Failed(error) => error.fmt(f)?,
             Self::Panicked(message) => write!(f, "panicked: {message}")?,
             Self::TimedOut { limit, .. } => write!(f, "timed out after {}", format_duration(*limit))?,
+            Self::QueueTimedOut { limit } => {
+                write!(f, "timed out in the queue after {}", format_duration(*limit))?;
+            }
             Self::DeadlineExceeded { limit, .. } => {
                 write!(f, "exceeded the deadline of {}", format_duration(*limit))?;
             }

@@ -1,13 +1,16 @@
 //! What comes out of a branch: an output, or a failure that says why there is none.
 //!
 //! [`Outcome`] is a plain `Result`. Its error, [`Failure`], is one pointer wide and cheap to clone. Errors that agents
-//! return ([`AgentError`]) and panics stay apart: they are different [`Cause`]s.
+//! return ([`AgentError`]) and panics stay apart: they are different [`Cause`]s. A [`Report`] says how runs came to
+//! their outcomes, attempt by attempt.
 
 mod agent_error;
 mod all_error;
 mod any_error;
 mod cause;
 mod failure;
+mod report;
+mod run_id;
 
 pub(crate) use agent_error::Reaction;
 pub use agent_error::{AgentError, BoxError};
@@ -16,3 +19,5 @@ pub use any_error::{AnyError, QuorumError};
 pub use cause::Cause;
 pub(crate) use failure::Parts;
 pub use failure::{Failure, Outcome};
+pub use report::{AttemptReport, BranchReport, Counts, ParentAttempt, Report, RunEnd, RunReport};
+pub use run_id::RunId;

@@ -9,6 +9,8 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// How long the whole fan-out may take.
     pub(crate) deadline: Option<Duration>,
+    /// How long a branch may wait for the start of its first attempt.
+    pub(crate) queue_timeout: Option<Duration>,
     /// How long a cancelled attempt may clean up before its future is dropped.
     pub(crate) stop_grace: Duration,
     /// One new child actor for each attempt.
@@ -25,6 +27,7 @@ impl Default for Limits {
         Self {
             concurrency: Self::CONCURRENCY,
             deadline: None,
+            queue_timeout: None,
             stop_grace: Duration::ZERO,
             fresh_children: false,
         }

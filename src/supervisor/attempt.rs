@@ -31,11 +31,13 @@ pub(super) struct Desk<'a> {
     pub(super) seat: &'a Arc<Seat>,
     /// The last attempt's context, for the next one.
     spare: Option<AgentContext>,
+    /// Whether the last attempt has waited at an `.await`.
+    pub(super) has_waited: bool,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
-        Self { control, seat, spare: None }
+        Self { control, seat, spare: None, has_waited: false }
     }
 
     /// Makes one attempt, which starts `now`.
@@ -47,7 +49,7 @@ impl<'a> Desk<'a> {
         now: Moment,
     ) -> Ended<W::Output> {
         let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
-        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context());
+        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context(branch.index));
         attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline()));
         self.seat.start(branch.attempt, now, due);
         let cx = attempt.clone();
@@ -63,16 +65,18 @@ impl<'a> Desk<'a> {
             return Ended::TimedOut { limit: limit.unwrap_or_default(), stopped };
         };
         // Nobody else has the context: it may serve again.
-        self.spare = running.attempt.take_if(|attempt| attempt.is_sole());
+        self.spare = running.attempt.take_if(|attempt| attempt.may_serve_again());
         ended
     }
 
     /// Polls the agent's future to its end, or until its time is up (`None`).
-    async fn run<O>(&self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
+    async fn run<O>(&mut self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
+        self.has_waited = false;
         // Most attempts in a tight loop end at their first poll: those need no timer.
         if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
             return Some(ended);
         }
+        self.has_waited = true;
         let _suspended = self.control.suspend();
         let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
         if ended.is_none() {
@@ -99,10 +103,11 @@ impl<'a> Desk<'a> {
         timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
     }
 
-    fn fresh_context(&self) -> AgentContext {
+    fn fresh_context(&self, index: usize) -> AgentContext {
         let cancelled = self.control.info.cancelled.child_token();
         let run = Arc::clone(&self.control.info);
-        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies)))
+        let key = run.roster.arrived_key(index);
+        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies), key))
     }
 }
 

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
-use super::contain::{Contained, EachContained, contain, discard, lock};
+use super::contain::{EachContained, discard, lock};
 use super::control::Stop;
-use super::queue::Branches;
+use super::log::Span;
 use super::run::Run;
 use super::seat::Duty;
+use super::source::{Cursor, Next};
 use super::work::Work;
-use crate::outcome::{Cause, Failure, Outcome};
+use crate::outcome::{Failure, Outcome, RunEnd};
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {
@@ -19,6 +21,8 @@ pub(crate) struct Collected<O> {
     pub(crate) first_failure: Option<Failure>,
     /// The branches that succeeded first, in this order, where so many were wanted.
     pub(crate) winners: Vec<usize>,
+    /// What stands for the items that had not arrived, where a stream was cut short and its rest might have mattered.
+    pub(crate) cut: Option<Failure>,
 }
 
 /// How many items of a stopped run are counted between two looks at the rest of the runtime.
@@ -46,7 +50,8 @@ impl<W: Work> Run<W> {
         outcomes.0.extend((outcomes.0.len()..rest.index).map(missing));
         if lock(&self.progress).is_won() {
             // Nobody asks what became of the rest.
-            rest.items.clear();
+            (rest.items, rest.is_cut) = (Cursor::empty(), false);
+            self.record_open_branches();
         }
         while let Some((index, outcome)) = rest.next(self) {
             outcomes.0.push(outcome);
@@ -56,7 +61,11 @@ impl<W: Work> Run<W> {
         }
         let progress = lock(&self.progress);
         let (first_failure, winners) = (progress.first_failure().cloned(), progress.winners().to_vec());
-        Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners }
+        let cut = rest.is_cut.then(|| {
+            let cause = rest.stop.cause(true, !self.has_usher());
+            self.failure(rest.index, 0, Duration::ZERO, cause)
+        });
+        Collected { outcomes: std::mem::take(&mut outcomes.0), first_failure, winners, cut }
     }
 
     /// Ends the run for good. Hands over the outcomes that nobody has taken yet, with those of branches that were cut
@@ -64,44 +73,81 @@ impl<W: Work> Run<W> {
     pub(super) fn leave(&self, mut found: impl FnMut(usize, Outcome<W::Output>)) -> Rest<W> {
         // A run that is complete has no order to stop; one that is neither has lost its supervisor. From here on nothing
         // is pulled, and contexts that have outlived their attempts show it.
+        let ordered = self.control().stopped();
         self.control().stop(Stop::Abandoned);
         let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
+        let mut complete = true;
         for place in lock(&self.seats).iter() {
-            let mut outcomes = lock(&place.outcomes);
-            outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
+            let mut kept = lock(&place.kept);
+            kept.outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
             if let Some(cut) = place.seat.occupant() {
                 if place.seat.claim(cut.ticket) {
+                    complete = false;
                     let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
                     let elapsed = self.control().since(cut.branch_started);
                     let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
-                    found(cut.index, Err(failure));
+                    let outcome = Err(failure);
+                    if let Some(log) = &mut kept.log {
+                        let span = Span::of(&cut, self.control().now());
+                        log.conclude(&place.seat, cut.index, span, &outcome);
+                    }
+                    found(cut.index, outcome);
                 }
             }
         }
         // After the seats: a child that is not stopped may have put a branch back meanwhile. If the iterator is being
         // executed and does not return, what it has not given yet is not to be had, and no reason to wait.
-        let (waiting, items) =
-            self.try_queue().map_or_else(|| (Vec::new(), Contained::empty()), |mut queue| queue.take());
-        let rest = Rest { stop, items, index: self.pulled() };
+        let (waiting, items) = match self.try_queue() {
+            Some(mut queue) => {
+                complete &= queue.backlog(Instant::now(), 0).done;
+                queue.take()
+            }
+            None => {
+                complete = false;
+                (Vec::new(), Cursor::empty())
+            }
+        };
+        if self.has_usher() {
+            tracing::warn!(
+                "the stream of the items does not return from being polled, and is left to itself"
+            );
+        }
+        let is_cut = self.arrivals.as_ref().is_some_and(|arrivals| arrivals.close());
+        self.record_end(match ordered {
+            Some(stop) => stop.into(),
+            None if complete => RunEnd::Finished,
+            None => RunEnd::Lost,
+        });
+        let rest = Rest { stop, items, is_cut, index: self.pulled() };
         for branch in waiting {
             let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();
             let failure = self.failure(branch.index, branch.attempt - 1, elapsed, stop.cause(false, true));
+            self.record_other(&failure);
             found(branch.index, Err(failure));
             discard(branch.job);
         }
         rest
     }
 
+    /// Whether the stream of the items was not given back.
+    fn has_usher(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| arrivals.has_usher())
+    }
+
     /// The failure of a branch that the run has not come to.
-    fn missing(&self, index: usize, stop: Stop) -> Failure {
-        self.failure(index, 0, Duration::ZERO, stop.cause(false, true))
+    pub(super) fn missing(&self, index: usize, stop: Stop) -> Failure {
+        let failure = self.failure(index, 0, Duration::ZERO, stop.cause(false, true));
+        self.record_other(&failure);
+        failure
     }
 }
 
 /// The branches that a stopped run has never come to.
 pub(super) struct Rest<W: Work> {
     stop: Stop,
-    items: Contained<Branches<W::Job>>,
+    items: Cursor<W::Job>,
+    /// Whether the items come from a stream that had not ended.
+    is_cut: bool,
     index: usize,
 }
 
@@ -110,24 +156,20 @@ impl<W: Work> Rest<W> {
     /// known to be no end of them.
     pub(super) fn next(&mut self, run: &Run<W>) -> Option<(usize, Outcome<W::Output>)> {
         let index = self.index;
-        let items = self.items.get_mut()?;
-        let pulled = contain(|| match items.size_hint() {
-            (usize::MAX, _) => None,
-            _ => items.next(),
-        });
-        let failure = match pulled {
-            Ok(Some(job)) => {
+        let next = if self.items.is_endless() { Next::Nothing } else { self.items.next() };
+        let failure = match next {
+            Next::Job { job, .. } => {
                 discard(job);
                 run.missing(index, self.stop)
             }
-            Ok(None) => {
-                self.items.clear();
-                return None;
+            Next::Failed(cause) => {
+                let failure = run.failure_without_attempt(index, *cause);
+                run.record_other(&failure);
+                failure
             }
-            Err(panic) => {
-                self.items.clear();
-                let cause = Cause::Panicked(format!("the iterator of the items: {panic}"));
-                run.failure(index, 0, Duration::ZERO, cause)
+            Next::Nothing => {
+                self.items = Cursor::empty();
+                return None;
             }
         };
         self.index += 1;

@@ -47,8 +47,10 @@ pub(super) struct Control {
 pub(super) enum Stop {
     /// Its time is up.
     Deadline(Duration),
-    /// The rest is no longer wanted.
+    /// Outcomes have decided it: the rest is no longer wanted.
     Unwanted,
+    /// The attempt in which it is nested was cancelled.
+    Cancelled,
     /// Bodies that do not yield hold all its slots.
     Stuck,
     /// The caller is gone, or does not wait for anything any more.
@@ -64,17 +66,20 @@ impl Stop {
             Self::Deadline(limit) => Cause::DeadlineExceeded { limit, stopped },
             Self::Stuck if !running => Cause::Stuck,
             Self::ShutDown => Cause::ShutDown { stopped },
-            Self::Unwanted | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
+            Self::Unwanted | Self::Cancelled | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
         }
     }
 }
 
 impl Control {
     pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
-        // A deadline beyond what the clock can tell is none.
-        let deadline = limits.deadline.and_then(|limit| info.start.checked_add(limit));
+        // A limit beyond what the clock can tell is none.
+        let moment = |limit: Option<Duration>| match limit {
+            Some(limit) if info.start.checked_add(limit).is_some() => nanos(limit),
+            _ => NEVER,
+        };
         Self {
-            deadline: deadline.map_or(NEVER, |deadline| nanos(deadline - info.start)),
+            deadline: moment(limits.deadline),
             info: Arc::new(info),
             limits,
             supervisor: OnceLock::new(),
@@ -143,10 +148,20 @@ impl Control {
         self.deadline
     }
 
+    /// The cause of a branch that has not started in time.
+    pub(super) fn queue_timed_out(&self) -> Cause {
+        Cause::QueueTimedOut { limit: self.limits.queue_timeout.unwrap_or_default() }
+    }
+
     /// Reads the clock.
     #[inline]
     pub(super) fn now(&self) -> Moment {
         nanos(self.info.start.elapsed())
+    }
+
+    /// An instant as a moment of the run.
+    pub(super) fn moment(&self, instant: Instant) -> Moment {
+        nanos(instant.saturating_duration_since(self.info.start))
     }
 
     /// How long a moment is past.

@@ -27,7 +27,7 @@ pub(crate) fn feed<W: Work>(order: Order<W>) -> BoxStream<'static, Fed<W::Output
             stream::unfold(feed, |mut feed| async {
                 {
                     let (index, outcome) = feed.next().await?;
-                    Some((Fed { index, name: feed.run.name(index), outcome }, feed))
+                    Some((Fed { index, name: feed.run.take_name(index), outcome }, feed))
                 }
             })
         })
@@ -103,7 +103,7 @@ async fn wait<W: Work>(
         Either::Left(_) => None,
         Either::Right((Either::Left(_), ended)) => Some(ended),
         Either::Right((Either::Right(_), ended)) => {
-            run.control().stop(Stop::Unwanted);
+            run.control().stop(Stop::Cancelled);
             Some(ended)
         }
     }

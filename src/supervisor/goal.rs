@@ -52,10 +52,15 @@ impl Progress {
     pub(super) fn failed(&mut self, failure: Failure, most: usize) -> bool {
         self.failed += 1;
         self.first_failure.get_or_insert(failure);
+        self.is_lost(most)
+    }
+
+    /// Whether failures have decided the run, in which there can be at most so many branches.
+    pub(super) fn is_lost(&self, most: usize) -> bool {
         match self.goal {
             Goal::Settled | Goal::Each => false,
-            Goal::All => true,
-            Goal::First(wanted) => most.saturating_sub(self.failed) < wanted,
+            Goal::All => self.failed > 0,
+            Goal::First(wanted) => self.failed > 0 && most.saturating_sub(self.failed) < wanted,
         }
     }
 

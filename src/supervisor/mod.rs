@@ -12,17 +12,22 @@
 //! | `Feed` | a run whose outcomes are taken while it is under way |
 //! | `Goal` | what the run is for, and what ends it early |
 //! | `Queue` | the cursor over the branches, and those that wait for another attempt |
+//! | `Recorder` | the reports of runs; `Log` is what a child notes for it |
+//! | `Source` | where the branches come from: an iterator or a stream |
+//! | `Arrivals`, `Usher` | what has arrived from a stream, and the child that polls it |
 //! | `Seat` | the place of one child: which attempt runs there, since when, until when |
 //! | `Shift` | what a child does: pull, attempt, conclude, breathe |
 //! | `Desk` | one attempt, step by step |
 //! | `RunSupervisor`, `Child` | the actors |
 //! | [`Host`] | the supervisor as those see it who link actors of the user's to it |
+//! | `reaper` | the child beyond the cap that ends what has been queued for too long |
 //! | `Crew` | a run as its actors see it, whatever its types |
 //! | [`tree`] | what is above runs in a system: the root, named supervisors, residents |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
 
+mod arrivals;
 mod attempt;
 mod child;
 mod closing;
@@ -34,14 +39,19 @@ mod delivery;
 mod feed;
 mod goal;
 mod host;
+mod log;
 mod message;
 mod queue;
+mod reaper;
+mod record;
 mod run;
 mod run_supervisor;
 mod seat;
 mod shift;
+mod source;
 mod timer;
 pub(crate) mod tree;
+mod usher;
 mod work;
 
 use std::pin::pin;
@@ -61,16 +71,17 @@ use crew::Crew;
 pub(crate) use feed::{Fed, feed};
 pub(crate) use goal::Goal;
 pub(crate) use host::Host;
-pub(crate) use queue::Branches;
+pub use record::Recorder;
 use run::Run;
 use run_supervisor::{Assignment, RunSupervisor};
+pub(crate) use source::Source;
 use tree::{Tree, TreeHandle};
 pub use work::{Policy, Work};
 
 /// What is to be run.
 pub(crate) struct Order<W: Work> {
     pub(crate) work: W,
-    pub(crate) branches: Branches<W::Job>,
+    pub(crate) source: Source<W::Job>,
     pub(crate) roster: Roster,
     pub(crate) limits: Limits,
     pub(crate) goal: Goal,
@@ -78,6 +89,7 @@ pub(crate) struct Order<W: Work> {
     pub(crate) parent: Option<AgentContext>,
     /// The system that answers for the run, and that the caller keeps running meanwhile.
     pub(crate) system: Option<TreeHandle>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl<W: Work> Order<W> {
@@ -111,7 +123,7 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
         (Some(ended), None) => drop(ended.await),
         (Some(ended), Some(parent)) => {
             if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
-                run.control().stop(Stop::Unwanted);
+                run.control().stop(Stop::Cancelled);
                 drop(ended.await);
             }
         }
@@ -149,6 +161,7 @@ struct StopOnDrop<W: Work>(Arc<Run<W>>);
 impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
         self.0.control().stop(Stop::Abandoned);
+        self.0.record_end(self.0.control().stopped().unwrap_or(Stop::Abandoned).into());
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::contain::{Contained, contain, discard};
-use super::seat::Moment;
-
-/// The branches of a run, before they are pulled.
-pub(crate) type Branches<J> = Box<dyn Iterator<Item = J> + Send>;
+use super::arrivals::Arrivals;
+use super::contain::discard;
+use super::seat::{Moment, NEVER};
+use super::source::{Cursor, Next, Source};
+use crate::outcome::Cause;
 
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {
@@ -18,28 +19,35 @@ pub(super) struct Branch<J> {
     pub(super) attempt: u32,
     /// When the first attempt started.
     pub(super) started: Option<Moment>,
+    /// When it is too late for the first attempt to start.
+    pub(super) expires: Moment,
     pub(super) job: J,
 }
 
 /// The branches of a run that have no attempt running.
 ///
-/// New ones come from the iterator, one by one and only when a child asks, so that a run over a million items holds as
+/// New ones come from the cursor, one by one and only when a child asks, so that a run over a million items holds as
 /// many of them as it has slots. Those that wait for their backoff hold no slot; while there are many of them, the
 /// cursor pauses, or a run whose every item fails would pull them all.
 pub(super) struct Queue<J> {
-    cursor: Contained<Branches<J>>,
+    cursor: Cursor<J>,
     pulled: usize,
     waiting: BinaryHeap<Waiting<J>>,
     most_waiting: usize,
+    /// When the branches of an iterator expire that have not started. What arrives from a stream has its own time.
+    expires: Moment,
+    /// Whether they are being ended.
+    expired: bool,
 }
 
 /// What a child gets when it asks.
 pub(super) enum Pulled<J> {
     Branch(Branch<J>),
-    /// The iterator panicked in the place of this branch. There are no further ones.
-    Panicked {
+    /// A branch that fails without an attempt: the iterator or the stream panicked in its place, or its key is another
+    /// one's.
+    Failed {
         index: usize,
-        message: String,
+        cause: Box<Cause>,
     },
     Nothing,
 }
@@ -49,19 +57,29 @@ pub(super) enum Pulled<J> {
 pub(super) struct Backlog {
     /// At most how many branches could start now; `usize::MAX` if the iterator does not know.
     pub(super) ready: usize,
+    /// At most how many branches have waited too long for their first attempt.
+    pub(super) expired: usize,
+    /// When the next ones will have, if that is later than now.
+    pub(super) next_expiry: Option<Moment>,
     /// When the next of those that wait is due, if that is later than now.
     pub(super) next_due: Option<Instant>,
-    /// Whether nothing is left, now or later.
+    /// Whether no branch waits for a slot, now or later, of those that have come.
+    pub(super) exhausted: bool,
+    /// The same, and none is still to come.
     pub(super) done: bool,
 }
 
 impl<J> Queue<J> {
-    pub(super) fn new(branches: Branches<J>, concurrency: usize) -> Self {
+    /// `patience` is how long a branch may wait for its first attempt.
+    pub(super) fn new(source: Source<J>, concurrency: usize, patience: Moment) -> Self {
+        let cursor = Cursor::new(source, concurrency, patience);
         Self {
-            cursor: Contained::new(branches),
+            expires: if cursor.arrivals().is_some() { NEVER } else { patience },
+            cursor,
             pulled: 0,
             waiting: BinaryHeap::new(),
             most_waiting: concurrency.saturating_mul(4),
+            expired: false,
         }
     }
 
@@ -73,25 +91,41 @@ impl<J> Queue<J> {
                 return Pulled::Branch(first.branch);
             }
         }
-        if self.waiting.len() >= self.most_waiting {
+        if self.waiting.len() >= self.most_waiting || self.expired {
             return Pulled::Nothing;
         }
-        let Some(cursor) = self.cursor.get_mut() else { return Pulled::Nothing };
+        self.pull_new()
+    }
+
+    /// Takes a branch that has not started in time. Of an iterator, none starts from now on; one that is known to be
+    /// endless ends.
+    pub(super) fn pull_expired(&mut self, now: Moment) -> Pulled<J> {
+        if let Some(arrivals) = self.arrivals() {
+            if arrivals.expired(now).0 == 0 {
+                return Pulled::Nothing;
+            }
+        } else {
+            self.expired = true;
+            if self.cursor.is_endless() {
+                self.cursor = Cursor::empty();
+            }
+        }
+        self.pull_new()
+    }
+
+    fn pull_new(&mut self) -> Pulled<J> {
         let index = self.pulled;
-        match contain(|| cursor.next()) {
-            Ok(Some(job)) => {
+        match self.cursor.next() {
+            Next::Job { job, expires } => {
                 self.pulled += 1;
-                Pulled::Branch(Branch { index, attempt: 1, started: None, job })
+                let expires = expires.min(self.expires);
+                Pulled::Branch(Branch { index, attempt: 1, started: None, expires, job })
             }
-            Ok(None) => {
-                self.cursor.clear();
-                Pulled::Nothing
-            }
-            Err(message) => {
+            Next::Failed(cause) => {
                 self.pulled += 1;
-                self.cursor.clear();
-                Pulled::Panicked { index, message: format!("the iterator of the items: {message}") }
+                Pulled::Failed { index, cause }
             }
+            Next::Nothing => Pulled::Nothing,
         }
     }
 
@@ -100,12 +134,18 @@ impl<J> Queue<J> {
         self.waiting.push(Waiting { due, branch });
     }
 
-    /// Whether a branch waits for another attempt.
+    /// Whether a branch waits for another attempt, or has arrived by itself.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.arrivals().is_some_and(|arrivals| arrivals.ready() > 0)
     }
 
-    pub(super) fn backlog(&mut self, now: Instant) -> Backlog {
+    /// What has arrived, where it does so by itself.
+    pub(super) fn arrivals(&self) -> Option<&Arc<Arrivals<J>>> {
+        self.cursor.arrivals()
+    }
+
+    /// What there is to do now, which is at this moment of the run.
+    pub(super) fn backlog(&mut self, now: Instant, moment: Moment) -> Backlog {
         let (due, next_due) = match self.waiting.peek().map(|first| first.due) {
             Some(first) if first <= now => {
                 let due = self.waiting.iter().filter(|waiting| waiting.due <= now).count();
@@ -113,12 +153,23 @@ impl<J> Queue<J> {
             }
             first => (0, first),
         };
-        let new = self.most_new();
+        // In this order: once nothing more comes, what has come does not become more.
+        let coming = self.arrivals().is_some_and(|arrivals| arrivals.is_open());
+        let new = self.cursor.ready();
+        let (expired, next_expiry) = match self.arrivals() {
+            Some(arrivals) => arrivals.expired(moment),
+            None if self.expires <= moment => (new, None),
+            None => (0, Some(self.expires).filter(|expires| *expires != NEVER)),
+        };
+        let exhausted = new == 0 && self.waiting.is_empty();
         let paused = self.waiting.len() - due >= self.most_waiting;
         Backlog {
-            ready: if paused { due } else { due.saturating_add(new) },
+            ready: if paused { due } else { due.saturating_add(new.saturating_sub(expired)) },
+            expired,
+            next_expiry,
             next_due,
-            done: new == 0 && self.waiting.is_empty(),
+            exhausted,
+            done: exhausted && !coming,
         }
     }
 
@@ -127,25 +178,15 @@ impl<J> Queue<J> {
         self.pulled
     }
 
-    /// At most how many branches the cursor still has; `usize::MAX` if it does not know.
-    fn most_new(&self) -> usize {
-        match self.cursor.get().map(|cursor| contain(|| cursor.size_hint())) {
-            None => 0,
-            Some(Ok((_, Some(most)))) => most,
-            // A hint that panics hints at nothing; `next` will say more.
-            Some(Ok((_, None)) | Err(_)) => usize::MAX,
-        }
-    }
-
     /// At most how many branches the run has, those that were pulled included.
     pub(super) fn most(&self) -> usize {
-        self.pulled.saturating_add(self.most_new())
+        self.pulled.saturating_add(self.cursor.most())
     }
 
-    /// Takes all that is left: the branches that wait, and the iterator.
-    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Contained<Branches<J>>) {
+    /// Takes all that is left: the branches that wait, and the cursor.
+    pub(super) fn take(&mut self) -> (Vec<Branch<J>>, Cursor<J>) {
         let waiting = self.waiting.drain().map(|waiting| waiting.branch).collect();
-        (waiting, std::mem::replace(&mut self.cursor, Contained::empty()))
+        (waiting, std::mem::replace(&mut self.cursor, Cursor::empty()))
     }
 }
 

@@ -7,16 +7,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::contain::{Contained, discard, lock, try_lock};
-use super::control::{Control, Stop};
+use super::arrivals::Arrivals;
+use super::contain::{Contained, EachContained, discard, lock, try_lock};
+use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
 use super::goal::{Goal, Progress};
+use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
-use super::seat::Seat;
+use super::record::Record;
+use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
 use super::{Lodging, Order};
-use crate::agent::{AgentContext, Body, Home, RunId, RunInfo};
-use crate::outcome::{Cause, Failure, Outcome, Parts};
+use crate::agent::{AgentContext, Body, Home, RunInfo};
+use crate::outcome::{Cause, Failure, Outcome, Parts, RunId};
 use crate::policy::{Restart, jitter};
 
 /// A run: its work, what is left of it, and every outcome so far.
@@ -29,6 +32,8 @@ pub(super) struct Run<W: Work> {
     goal: Goal,
     seed: u64,
     pub(super) queue: Mutex<Queue<W::Job>>,
+    /// What has arrived, where the items come from a stream.
+    pub(super) arrivals: Option<Arc<Arrivals<W::Job>>>,
     pulled: AtomicUsize,
     /// Whether a child has found the queue taken and has left.
     turned_away: AtomicBool,
@@ -36,6 +41,7 @@ pub(super) struct Run<W: Work> {
     pub(super) progress: Mutex<Progress>,
     /// Where outcomes are taken while the run is under way.
     delivery: Option<Delivery>,
+    pub(super) recorded: Option<Arc<Record>>,
     /// To the attempt in which the run is nested, it is a body: while anybody works at the run, the attempt is not over.
     _body: Option<Body>,
 }
@@ -46,35 +52,52 @@ pub(super) type Found<O> = Vec<(usize, Outcome<O>)>;
 /// A seat, and the outcomes that its children have left there. Each has its own lock: children do not meet.
 pub(super) struct Place<O> {
     pub(super) seat: Arc<Seat>,
-    pub(super) outcomes: Mutex<Found<O>>,
+    pub(super) kept: Mutex<Kept<O>>,
+}
+
+/// What the children of a place have left there.
+pub(super) struct Kept<O> {
+    pub(super) outcomes: Found<O>,
+    /// If the run is recorded.
+    pub(super) log: Option<Log>,
+}
+
+impl<O> Place<O> {
+    pub(super) fn new(seat: Arc<Seat>, recorded: bool) -> Self {
+        Self { seat, kept: Mutex::new(Kept { outcomes: Vec::new(), log: recorded.then(Log::default) }) }
+    }
 }
 
 impl<O> Drop for Place<O> {
     fn drop(&mut self) {
-        lock(&self.outcomes).drain(..).for_each(discard);
+        lock(&self.kept).outcomes.drain(..).for_each(discard);
     }
 }
 
 impl<W: Work> Run<W> {
     pub(super) fn new(order: Order<W>, parent: Option<&AgentContext>, lodging: Option<&Lodging>) -> Self {
-        let Order { work, branches, roster, limits, goal, .. } = order;
-        let queue = Queue::new(branches, limits.concurrency);
+        let Order { work, source, roster, limits, goal, recorder, .. } = order;
+        let patience = limits.queue_timeout.map_or(NEVER, nanos);
+        let queue = Queue::new(source, limits.concurrency, patience);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
         let home = lodging.map(|lodging| Arc::clone(&lodging.tree) as Home);
         let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
         let info = RunInfo { id, start, roster, cancelled, home, host };
+        let control = Control::new(info, limits);
         Self {
             work: Contained::new(work),
             goal,
             seed: fastrand::u64(..),
+            arrivals: queue.arrivals().cloned(),
             queue: Mutex::new(queue),
             pulled: AtomicUsize::new(0),
             turned_away: AtomicBool::new(false),
             seats: Mutex::default(),
             progress: Mutex::new(Progress::towards(goal)),
-            delivery: (goal == Goal::Each).then(|| Delivery::new(limits.concurrency)),
-            control: Control::new(info, limits),
+            delivery: (goal == Goal::Each).then(|| Delivery::new(control.limits.concurrency)),
+            recorded: recorder.map(|recorder| recorder.begin(&control.info, parent)),
+            control,
             _body: body,
         }
     }
@@ -89,27 +112,57 @@ impl<W: Work> Run<W> {
         Failure::new(Parts { index, label, agent, attempts, elapsed, cause })
     }
 
+    /// A failure of the branch at `index`, for which no attempt was made.
+    pub(super) fn failure_without_attempt(&self, index: usize, cause: Cause) -> Failure {
+        self.failure(index, 0, Duration::ZERO, cause)
+    }
+
     /// The label or key of the branch at `index`.
     pub(super) fn name(&self, index: usize) -> Option<Arc<str>> {
-        let roster = &self.control.info.roster;
-        roster.label(index).or_else(|| roster.key(index)).cloned()
+        self.control.info.roster.name(index)
+    }
+
+    /// The same, for whoever gets the outcome of this branch out of the run: nobody asks for the name again, unless for a
+    /// report.
+    pub(super) fn take_name(&self, index: usize) -> Option<Arc<str>> {
+        let name = self.name(index);
+        if self.recorded.is_none() {
+            self.control.info.roster.forget(index);
+        }
+        name
     }
 
     /// Takes the next branch that may start now. A run that shall stop, or whose consumer is behind, gives none.
     pub(super) fn pull(&self) -> Pulled<W::Job> {
+        self.pull_by(Queue::pull)
+    }
+
+    /// Takes the next branch that has not started in time.
+    pub(super) fn pull_expired(&self, now: Moment) -> Pulled<W::Job> {
+        self.pull_by(|queue| queue.pull_expired(now))
+    }
+
+    #[inline]
+    fn pull_by(&self, take: impl FnOnce(&mut Queue<W::Job>) -> Pulled<W::Job>) -> Pulled<W::Job> {
         if !self.control.is_open() || self.is_ahead() {
             return Pulled::Nothing;
         }
         let Some(mut queue) = self.try_queue().or_else(|| self.try_queue_once_more()) else {
             return Pulled::Nothing;
         };
-        let pulled = queue.pull();
+        let pulled = take(&mut queue);
         self.pulled.store(queue.pulled(), Ordering::Release);
         drop(queue);
         if self.was_turned_away() && self.turned_away.swap(false, Ordering::SeqCst) {
             self.control.wake();
         }
         pulled
+    }
+
+    /// Calls the usher if it waits for room and there is. Whoever goes on computing after a `true` yields first.
+    #[inline]
+    pub(super) fn call_usher(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| arrivals.call())
     }
 
     /// A child that was turned away says so, and tries again: either it gets the queue now, or whoever has it will see
@@ -151,7 +204,7 @@ impl<W: Work> Run<W> {
     pub(super) fn delivered(&self) -> Found<W::Output> {
         let mut taken = Vec::new();
         for place in lock(&self.seats).iter() {
-            taken.append(&mut lock(&place.outcomes));
+            taken.append(&mut lock(&place.kept).outcomes);
         }
         taken
     }
@@ -171,19 +224,24 @@ impl<W: Work> Run<W> {
         }
     }
 
-    /// Takes a branch back for another attempt. `false` if the last one was concluded by somebody else.
+    /// Takes a branch back for another attempt. `false` if the last one was concluded by somebody else. `failed` is
+    /// the last attempt and its failure, if the run is recorded.
     pub(super) fn requeue(
         &self,
         place: &Place<W::Output>,
         ticket: u64,
         branch: Branch<W::Job>,
         due: Instant,
+        failed: Option<(Span, Failure)>,
     ) -> bool {
-        let outcomes = lock(&place.outcomes);
+        let mut kept = lock(&place.kept);
         if !place.seat.claim(ticket) {
-            drop(outcomes);
-            discard(branch.job);
+            drop(kept);
+            discard((branch.job, failed));
             return false;
+        }
+        if let (Some(log), Some((span, failure))) = (&mut kept.log, failed) {
+            log.retry(&place.seat, branch.index, span, failure);
         }
         lock(&self.queue).wait(branch, due);
         true
@@ -195,25 +253,29 @@ impl<W: Work> Run<W> {
     }
 
     /// Puts an outcome where the caller finds it. `false` if the attempt with this ticket was concluded by somebody
-    /// else; the outcome then comes too late.
+    /// else; the outcome then comes too late. `span` is the attempt, if one was made.
     pub(super) fn record(
         &self,
         place: &Place<W::Output>,
         ticket: u64,
         index: usize,
+        span: Option<Span>,
         outcome: Outcome<W::Output>,
     ) -> bool {
         // What is known of the outcome once it is handed over; a settled run asks for nothing.
         let news =
             self.goal.is_decided_by_outcomes().then(|| outcome.as_ref().map(drop).map_err(Failure::clone));
         {
-            let mut outcomes = lock(&place.outcomes);
+            let mut kept = lock(&place.kept);
             if !place.seat.claim(ticket) {
-                drop(outcomes);
+                drop(kept);
                 discard(outcome);
                 return false;
             }
-            outcomes.push((index, outcome));
+            if let Some(log) = &mut kept.log {
+                log.conclude(&place.seat, index, span, &outcome);
+            }
+            kept.outcomes.push((index, outcome));
         }
         if let Some(delivery) = &self.delivery {
             delivery.arrive();
@@ -231,5 +293,24 @@ impl<W: Work> Run<W> {
             self.control.stop(Stop::Unwanted);
         }
         true
+    }
+
+    /// The stream of the items has ended: what is wanted may be out of reach.
+    pub(super) fn reconsider(&self) {
+        let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
+        if lock(&self.progress).is_lost(most) {
+            self.control.stop(Stop::Unwanted);
+        }
+    }
+}
+
+impl<W: Work> Drop for Run<W> {
+    fn drop(&mut self) {
+        if self.recorded.is_some() {
+            // Its caller is gone. The record stays, and shows what became of the rest.
+            let mut left = EachContained(Vec::new());
+            drop(self.leave(|index, outcome| left.0.push((index, outcome))));
+            self.record_open_branches();
+        }
     }
 }

@@ -15,9 +15,10 @@ use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
 use super::message::{Resume, Wake};
 use super::queue::Backlog;
-use super::seat::{NEVER, Seat};
+use super::seat::{NEVER, Role, Seat};
 use super::timer::Timer;
 use super::tree::Admission;
+use super::usher;
 use crate::outcome::Cause;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
     _admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
+    /// How many of them make attempts.
+    hired: usize,
     pub(super) vacant: Vec<Arc<Seat>>,
     workers: usize,
     pub(super) timer: Timer,
@@ -71,11 +74,13 @@ impl Actor for RunSupervisor {
         myself: ActorRef<Wake>,
         Assignment { crew, admission }: Assignment,
     ) -> Result<State, ActorProcessingErr> {
-        crew.control().attend(myself);
+        crew.control().attend(myself.clone());
+        let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
             _admission: admission,
-            children: HashMap::new(),
+            hired: 0,
+            children,
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
@@ -140,6 +145,7 @@ impl State {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
+                    self.send_reaper(&backlog, now, myself).await;
                     if backlog.done && idle && control.releases() == releases {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
@@ -168,7 +174,7 @@ impl State {
         let crew = Arc::clone(&self.crew);
         let control = crew.control();
         let cap = control.limits.concurrency;
-        let (driving, suspended) = (control.driving(), control.suspended());
+        let (driving, suspended) = (self.driving(), control.suspended());
         let wanted = (suspended + self.workers).max(2 * suspended).min(cap);
         let mut missing = wanted.saturating_sub(driving).min(backlog.ready);
         let may_grow = backlog.ready > missing && driving + missing < cap;
@@ -177,7 +183,7 @@ impl State {
             // It was suspended before it could see that this matters.
             control.wake();
         }
-        for member in self.children.values() {
+        for member in self.children.values().filter(|member| member.seat.role == Role::Worker) {
             if missing == 0 || control.parked() == 0 {
                 break;
             }
@@ -189,21 +195,22 @@ impl State {
                 }
             }
         }
-        while missing > 0 && self.children.len() < cap && control.is_open() {
-            self.hire(myself).await;
+        while missing > 0 && self.hired < cap && control.is_open() {
+            self.hire(Role::Worker, myself).await;
             missing -= 1;
         }
     }
 
-    async fn hire(&mut self, myself: &ActorRef<Wake>) {
+    pub(super) async fn hire(&mut self, role: Role, myself: &ActorRef<Wake>) {
         // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(), |free| self.vacant.swap_remove(free));
+        let free = self.vacant.iter().rposition(|seat| seat.role == role && !seat.bodies.any_running());
+        let seat = free.map_or_else(|| self.crew.new_seat(role), |free| self.vacant.swap_remove(free));
         self.crew.control().occupy(&seat);
         let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
         // No name: names of actors are global to the process.
         match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
             Ok((actor, _)) => {
+                self.hired += usize::from(role == Role::Worker);
                 self.children.insert(actor.get_id(), Member { actor, seat });
             }
             Err(error) => {
@@ -217,6 +224,7 @@ impl State {
     /// A child is dead. Its seat is free again.
     fn bury(&mut self, child: &ActorCell, error: Option<String>) {
         let Some(Member { seat, .. }) = self.children.remove(&child.get_id()) else { return };
+        self.hired -= usize::from(seat.role == Role::Worker);
         let control = self.crew.control();
         if control.is_open() {
             // It had an attempt in hand, and nobody has told it to stop.
@@ -269,7 +277,7 @@ impl State {
     /// Whether bodies that do not stop have held every slot for too long while branches wait for one.
     fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
-        if backlog.done || control.held() < control.limits.concurrency {
+        if backlog.exhausted || control.held() < control.limits.concurrency {
             self.stuck = None;
             return false;
         }

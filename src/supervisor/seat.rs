@@ -14,6 +14,7 @@ use crate::agent::Bodies;
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) number: usize,
+    pub(super) role: Role,
     /// [`IDLE`], or the ticket of the attempt that runs here.
     current: AtomicU64,
     tickets: AtomicU64,
@@ -23,6 +24,8 @@ pub(super) struct Seat {
     branch_started: AtomicU64,
     started: AtomicU64,
     due: AtomicU64,
+    /// When the last attempt had ended at the latest; [`NEVER`] while the next reading of the clock is to tell.
+    ended: AtomicU64,
     /// Whether code of the user's is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
     /// [`Duty`] of the child.
@@ -33,6 +36,17 @@ pub(super) struct Seat {
 }
 
 const IDLE: u64 = 0;
+
+/// What a child is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// To make attempts.
+    Worker,
+    /// To poll the stream of the items.
+    Usher,
+    /// To end branches that have waited for too long.
+    Reaper,
+}
 
 /// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
 pub(super) type Moment = u64;
@@ -59,6 +73,8 @@ pub(super) struct Occupant {
     /// How many attempts were started, this one included once its clock runs.
     pub(super) attempts: u32,
     pub(super) branch_started: Moment,
+    /// When the attempt started; [`NEVER`] while it is prepared.
+    pub(super) started: Moment,
     pub(super) limit: Duration,
     pub(super) due: Moment,
     pub(super) polling: bool,
@@ -73,16 +89,18 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize, role: Role) -> Self {
         Self {
             number,
+            role,
             current: AtomicU64::new(IDLE),
             tickets: AtomicU64::new(IDLE),
             index: AtomicUsize::new(0),
             attempts: AtomicU32::new(0),
             branch_started: AtomicU64::new(0),
-            started: AtomicU64::new(0),
+            started: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),
+            ended: AtomicU64::new(0),
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
@@ -113,7 +131,7 @@ impl Seat {
         self.index.store(entry.index, Ordering::Relaxed);
         self.attempts.store(entry.attempts, Ordering::Relaxed);
         self.branch_started.store(entry.branch_started, Ordering::Relaxed);
-        self.started.store(entry.branch_started, Ordering::Relaxed);
+        self.started.store(NEVER, Ordering::Relaxed);
         self.due.store(NEVER, Ordering::Relaxed);
         self.polling.store(true, Ordering::Relaxed);
         self.current.store(ticket, Ordering::Release);
@@ -124,7 +142,8 @@ impl Seat {
     #[inline]
     pub(super) fn start(&self, attempt: u32, started: Moment, due: Moment) {
         self.attempts.store(attempt, Ordering::Relaxed);
-        self.started.store(started, Ordering::Relaxed);
+        // Who sees that it has started sees its number.
+        self.started.store(started, Ordering::Release);
         self.due.store(due, Ordering::Relaxed);
         self.set_polling(true);
     }
@@ -137,6 +156,30 @@ impl Seat {
 
     pub(super) fn is_polling(&self) -> bool {
         self.polling.load(Ordering::Relaxed)
+    }
+
+    /// The clock was read. If the end of the last attempt is still to be told, it was before this.
+    #[inline]
+    pub(super) fn note_reading(&self, now: Moment) {
+        if self.awaits_reading() {
+            self.ended.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// An attempt has ended, and the next reading of the clock is to tell when.
+    #[inline]
+    pub(super) fn end_at_next_reading(&self) {
+        self.ended.store(NEVER, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn awaits_reading(&self) -> bool {
+        self.ended() == NEVER
+    }
+
+    #[inline]
+    pub(super) fn ended(&self) -> Moment {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Concludes the attempt with this ticket. `false` if somebody else has done so.
@@ -159,12 +202,13 @@ impl Seat {
             return None;
         }
         // If the child moves on while this is read, the ticket no longer claims anything.
-        let (started, due) = (self.started.load(Ordering::Relaxed), self.due.load(Ordering::Relaxed));
+        let (started, due) = (self.started.load(Ordering::Acquire), self.due.load(Ordering::Relaxed));
         Some(Occupant {
             ticket,
             index: self.index.load(Ordering::Relaxed),
             attempts: self.attempts.load(Ordering::Relaxed),
             branch_started: self.branch_started.load(Ordering::Relaxed),
+            started,
             limit: Duration::from_nanos(due.saturating_sub(started)),
             due,
             polling: self.polling.load(Ordering::Relaxed),

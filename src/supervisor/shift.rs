@@ -7,11 +7,13 @@ use tokio::time::Instant;
 
 use super::attempt::{Desk, Ended};
 use super::contain::{Contained, contain, discard};
+use super::log::Span;
 use super::queue::{Branch, Pulled};
 use super::run::{Place, Run};
-use super::seat::{Entry, Moment};
+use super::seat::{Entry, Moment, NEVER};
+use super::usher::step_aside;
 use super::work::Work;
-use crate::outcome::{AgentError, Cause, Outcome, Reaction};
+use crate::outcome::{AgentError, Cause, Failure, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
 
 /// The work of a child from the moment it is sent to its seat until it leaves it.
@@ -23,6 +25,8 @@ pub(super) struct Shift<'a, W: Work> {
     /// The last reading of the clock, when the last attempt started.
     now: Moment,
     stretch: Stretch,
+    /// Whether it has called the usher, and not let it have the thread.
+    has_called: bool,
 }
 
 /// Why a child has stopped working.
@@ -66,7 +70,7 @@ impl<'a, W: Work> Shift<'a, W> {
     pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
         let now = run.control().now();
         let desk = Desk::new(run.control(), &place.seat);
-        Self { run, work, place, desk, now, stretch: Stretch::starting(now) }
+        Self { run, work, place, desk, now, stretch: Stretch::starting(now), has_called: false }
     }
 
     /// Makes attempts until there is nothing to pull, or the child shall not go on.
@@ -74,11 +78,16 @@ impl<'a, W: Work> Shift<'a, W> {
         loop {
             // The iterator is the user's as well.
             self.place.seat.set_polling(true);
-            let branch = match self.run.pull() {
+            let pulled = self.run.pull();
+            if self.run.call_usher() {
+                self.stretch.end();
+                self.has_called = true;
+            }
+            let branch = match pulled {
                 Pulled::Branch(branch) => branch,
-                Pulled::Panicked { index, message } => {
+                Pulled::Failed { index, cause } => {
                     let turn = self.begin(index, 1, self.now);
-                    self.fail(turn, 0, Cause::Panicked(message));
+                    self.fail(turn, 0, None, *cause);
                     continue;
                 }
                 Pulled::Nothing => {
@@ -105,17 +114,27 @@ impl<'a, W: Work> Shift<'a, W> {
             Ok(kit) => kit,
             Err(panic) => {
                 let cause = Cause::Panicked(format!("the clone of the input: {panic}"));
-                self.fail(turn, turn.attempt - 1, cause);
+                self.fail(turn, turn.attempt - 1, None, cause);
                 return Concluded::Done;
             }
         };
         // The one reading of the clock: pulling and copying are not the attempt's fault.
         self.now = self.run.control().now();
+        self.place.seat.note_reading(self.now);
         if self.stretch.is_over(self.now) {
             self.place.seat.set_polling(false);
-            yield_now().await;
+            if std::mem::take(&mut self.has_called) {
+                step_aside().await;
+            } else {
+                yield_now().await;
+            }
             self.now = self.run.control().now();
             self.stretch = Stretch::starting(self.now);
+        }
+        if self.now >= branch.expires && branch.started.is_none() {
+            discard(branch.job);
+            self.fail(turn, 0, None, self.run.control().queue_timed_out());
+            return Concluded::Done;
         }
         turn.started = branch.started.unwrap_or(self.now);
         let ended = self.desk.make_attempt(self.work, branch, kit.limit, self.now).await;
@@ -147,7 +166,8 @@ impl<'a, W: Work> Shift<'a, W> {
     fn conclude(&mut self, turn: Turn, ended: Ended<W::Output>, mut kit: Kit<W::Job>) -> Concluded {
         let cause = match ended {
             Ended::Output(output) => {
-                let recorded = self.record(turn, Ok(output));
+                let is_slow = self.desk.has_waited || turn.attempt > 1;
+                let recorded = self.record(turn, Some(self.span(turn, is_slow)), Ok(output));
                 return if recorded { Concluded::Done } else { Concluded::TooLate };
             }
             Ended::Error(error) => Cause::Failed(error),
@@ -164,12 +184,12 @@ impl<'a, W: Work> Shift<'a, W> {
         let due = wait.and_then(|wait| now.checked_add(wait));
         let in_time = match (due, kit.spare.take()) {
             (Some(due), Some(job)) => {
-                discard(cause);
-                self.requeue(turn, job, due, due > now)
+                let failed = self.keep(turn, cause);
+                self.requeue(turn, job, due, due > now, failed)
             }
             (_, spare) => {
                 discard(spare);
-                self.fail(turn, turn.attempt, cause)
+                self.fail(turn, turn.attempt, Some(self.span(turn, true)), cause)
             }
         };
         if in_time { concluded } else { Concluded::TooLate }
@@ -193,10 +213,17 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     /// Gives the branch back for another attempt. Whoever is free when the wait is over makes it.
-    fn requeue(&mut self, turn: Turn, job: W::Job, due: Instant, waits: bool) -> bool {
+    fn requeue(
+        &mut self,
+        turn: Turn,
+        job: W::Job,
+        due: Instant,
+        waits: bool,
+        failed: Option<(Span, Failure)>,
+    ) -> bool {
         let Turn { ticket, index, attempt, started } = turn;
-        let branch = Branch { index, attempt: attempt + 1, started: Some(started), job };
-        if !self.run.requeue(self.place, ticket, branch, due) {
+        let branch = Branch { index, attempt: attempt + 1, started: Some(started), expires: NEVER, job };
+        if !self.run.requeue(self.place, ticket, branch, due, failed) {
             return false;
         }
         // The supervisor sets its alarm. It cannot do so while this child keeps the thread.
@@ -206,13 +233,33 @@ impl<'a, W: Work> Shift<'a, W> {
         true
     }
 
-    fn fail(&self, turn: Turn, attempts: u32, cause: Cause) -> bool {
+    fn fail(&self, turn: Turn, attempts: u32, span: Option<Span>, cause: Cause) -> bool {
         let elapsed = if attempts == 0 { Duration::ZERO } else { self.run.control().since(turn.started) };
-        self.record(turn, Err(self.run.failure(turn.index, attempts, elapsed, cause)))
+        self.record(turn, span, Err(self.run.failure(turn.index, attempts, elapsed, cause)))
     }
 
-    fn record(&self, turn: Turn, outcome: Outcome<W::Output>) -> bool {
-        self.run.record(self.place, turn.ticket, turn.index, outcome)
+    /// The attempt that was just made. Its end is read off the clock where it was slow enough for that, and if somebody
+    /// wants to know; else the next reading tells it.
+    #[inline]
+    fn span(&self, turn: Turn, is_slow: bool) -> Span {
+        let reads = is_slow && self.run.recorded.is_some();
+        let ended = if reads { self.run.control().now() } else { NEVER };
+        Span { number: turn.attempt, started: self.now, ended }
+    }
+
+    /// The failure of an attempt that is followed by another one: for the recorder, if there is one.
+    fn keep(&self, turn: Turn, cause: Cause) -> Option<(Span, Failure)> {
+        if self.run.recorded.is_none() {
+            discard(cause);
+            return None;
+        }
+        let span = self.span(turn, true);
+        let elapsed = self.run.control().since(turn.started);
+        Some((span, self.run.failure(turn.index, turn.attempt, elapsed, cause)))
+    }
+
+    fn record(&self, turn: Turn, span: Option<Span>, outcome: Outcome<W::Output>) -> bool {
+        self.run.record(self.place, turn.ticket, turn.index, span, outcome)
     }
 
     /// Keeps the seat until the bodies of a concluded attempt have returned.
@@ -238,7 +285,7 @@ fn floor(error: &AgentError) -> Option<Duration> {
 }
 
 /// How long a child may go on without letting its siblings and its supervisor have the thread.
-struct Stretch {
+pub(super) struct Stretch {
     attempts: u32,
     started: Moment,
 }
@@ -248,7 +295,7 @@ impl Stretch {
     /// 100 µs.
     const LONGEST: Moment = 100_000;
 
-    fn starting(now: Moment) -> Self {
+    pub(super) fn starting(now: Moment) -> Self {
         Self { attempts: 0, started: now }
     }
 
@@ -258,7 +305,7 @@ impl Stretch {
     }
 
     /// Whether the next attempt, which would start now, shall wait for the others.
-    fn is_over(&mut self, now: Moment) -> bool {
+    pub(super) fn is_over(&mut self, now: Moment) -> bool {
         self.attempts += 1;
         self.attempts > Self::MOST_ATTEMPTS || now.saturating_sub(self.started) >= Self::LONGEST
     }

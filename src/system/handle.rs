@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::Stream;
 use serde_json::Value;
 
 use super::builder::Builder;
 use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent};
-use crate::fan_out::{Ask, Branches, FanOut, ForEach, ask, branches, foreach};
+use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
 use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
@@ -85,6 +86,19 @@ impl System {
         O: Send + 'static,
     {
         foreach(items, agent).in_system(self.tree.clone())
+    }
+
+    /// Runs one agent for each item of a stream, as [`foreach_stream`](crate::foreach_stream) does.
+    pub fn foreach_stream<S, O>(
+        &self,
+        stream: S,
+        agent: impl IntoAgent<S::Item, O>,
+    ) -> FanOut<ForEachStream<S::Item, O>>
+    where
+        S: Stream<Item: Send + 'static> + Send + 'static,
+        O: Send + 'static,
+    {
+        foreach_stream(stream, agent).in_system(self.tree.clone())
     }
 
     /// What the system is doing.

@@ -155,18 +155,8 @@ fn newsroom_gives_every_document_a_line_whatever_it_is() {
     }
 
     // Under fire, every document still has its line, and the same seed gives the same fates.
-    let faults = [
-        "--fail-rate",
-        "0.3",
-        "--panic-rate",
-        "0.3",
-        "--hang-rate",
-        "0.2",
-        "--timeout",
-        "500ms",
-        "--seed",
-        "7",
-    ];
+    let faults =
+        ["--fail-rate", "0.3", "--panic-rate", "0.3", "--hang-rate", "0.2", "--timeout", "1s", "--seed", "7"];
     arguments.extend(faults);
     let (first, second) = (run("newsroom", &arguments), run("newsroom", &arguments));
     assert!(first.status.success());

@@ -258,3 +258,66 @@ async fn s29_one_panic_among_many_is_one_failure() {
         }
     }
 }
+
+/// Takes a second for every call, as a service does, and says what it was asked.
+fn service() -> AgentRef<String, String> {
+    AgentRef::new(agent_fn(|prompt: String, _| async move {
+        sleep(SECOND).await;
+        if prompt.contains("refuse") { Err(AgentError::fatal("refused")) } else { Ok(format!("<{prompt}>")) }
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_calls_run_at_once_and_come_back_in_order() {
+    let service = service();
+    let prompts = |texts: &'static [&'static str]| {
+        let languages = ["French", "Spanish", "German"];
+        texts.iter().flat_map(move |text| languages.map(|language| format!("{text} in {language}")))
+    };
+    let start = Instant::now();
+    let calls = foreach(prompts(&TEXTS), &service).all().await.unwrap();
+    assert_eq!(calls, prompts(&TEXTS).map(|prompt| format!("<{prompt}>")).collect::<Vec<_>>());
+    assert_eq!((calls.len(), start.elapsed()), (9, SECOND), "nine calls take as long as one");
+    assert!(foreach(prompts(&[]), &service).all().await.unwrap().is_empty());
+    assert_eq!(start.elapsed(), SECOND, "and none take no time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_one_call_of_three_fails_and_is_made_again_alone() {
+    let service = service();
+    let prompts = ["one", "refuse", "three"];
+    let mut outcomes = foreach(prompts.map(String::from), &service).settled().await;
+    let brief: Vec<_> = outcomes.iter().map(|outcome| outcome.as_deref().ok()).collect();
+    assert_eq!(brief, [Some("<one>"), None, Some("<three>")]);
+    let failed: Vec<_> =
+        outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.index())).collect();
+    assert_eq!(failed, [1]);
+    let again = foreach(
+        failed.clone(),
+        agent_fn(move |index: usize, _| {
+            let service = service.clone();
+            async move { Ok(sortie::ask(&service, prompts[index].replace("refuse", "two")).await?) }
+        }),
+    );
+    for (index, outcome) in failed.into_iter().zip(again.settled().await) {
+        outcomes[index] = outcome;
+    }
+    let values: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    assert_eq!(values, ["<one>", "<two>", "<three>"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s28_waves_follow_what_they_depend_on() {
+    let service = service();
+    let start = Instant::now();
+    let joke = sortie::ask(&service, "joke".into()).await.unwrap();
+    assert_eq!(start.elapsed(), SECOND);
+    let translations = ["French", "Spanish"].map(|language| service.branch(format!("{joke} in {language}")));
+    let [french, spanish] = branches(translations).all().await.unwrap();
+    assert_eq!((french.as_str(), spanish.as_str()), ("<<joke> in French>", "<<joke> in Spanish>"));
+    assert_eq!(start.elapsed(), 2 * SECOND, "two waves");
+
+    let [a, b, c] = branches(["a", "b", "c"].map(|part| service.branch(part.into()))).all().await.unwrap();
+    let combined = sortie::ask(&service, format!("{a} {b} {c}")).await.unwrap();
+    assert_eq!((combined.as_str(), start.elapsed()), ("<<a> <b> <c>>", 4 * SECOND));
+}

@@ -45,6 +45,8 @@ async fn the_verbs_of_a_system_do_what_the_free_functions_do() {
     assert_eq!((one, two), (2, 4));
     let streamed: Vec<_> = system.foreach(0..3, &double).concurrency(1).stream().collect().await;
     assert_eq!(streamed.len(), 3);
+    let arriving = futures::stream::iter(0..3);
+    assert_eq!(system.foreach_stream(arriving, &double).all().await.unwrap(), [0, 2, 4]);
     assert_eq!(counts(system.shutdown(SECOND).await.unwrap()), (0, 0));
 }
 

@@ -16,6 +16,7 @@ pub async fn start_all() -> Vec<Subject<usize>> {
     let kameos = Arc::new(kameo_pool::start().await);
     vec![
         subject("sortie", sortie::fan_out),
+        subject("sortie-recorded", sortie::fan_out_recorded),
         subject(BASELINE, joinset::fan_out),
         subject("buffered", buffered::fan_out),
         subject("ractor-pool", move |n| feed(Arc::clone(&ractors), n)),

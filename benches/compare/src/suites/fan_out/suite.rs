@@ -23,6 +23,9 @@ const THREADS: [usize; 2] = [1, 2];
 /// Against whom sortie stands besides the baseline.
 const RIVALS: [&str; 2] = ["buffered", "ractor-per-item"];
 
+/// What stands against sortie itself: the price of an option.
+const OPTION: &str = "sortie-recorded";
+
 /// From here to the largest size the cost of an item should not grow.
 const FLAT_FROM: usize = 10_000;
 
@@ -52,14 +55,15 @@ fn run(effort: Effort) -> Findings {
     findings
 }
 
-/// Everyone against the baseline, then sortie against its rivals.
+/// Everyone against the baseline, then sortie against its rivals, and an option of its own against it.
 fn rows(n: usize, threads: usize, samples: &[Samples]) -> Vec<Row> {
     let setting = Setting { suite: SUITE.name, n, threads, unit: "ns/item".to_owned() };
     let baseline = of(samples, BASELINE);
     let against_baseline = samples.iter().filter_map(|subject| Some(setting.row(subject, baseline?)));
     let sortie = of(samples, "sortie");
     let against_rivals = RIVALS.iter().filter_map(|rival| Some(setting.row(sortie?, of(samples, rival)?)));
-    against_baseline.chain(against_rivals).collect()
+    let option = sortie.and_then(|sortie| Some(setting.row(of(samples, OPTION)?, sortie)));
+    against_baseline.chain(against_rivals).chain(option).collect()
 }
 
 /// How the cost of an item grows with the number of items. The two did not meet in the same rounds.
