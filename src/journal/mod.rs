@@ -4,6 +4,13 @@
 //! makes batches of changes durable.
 
 mod error;
+#[cfg(feature = "sled")]
+pub(crate) mod failpoint;
+pub(crate) mod memory;
+#[cfg(all(feature = "failpoints", feature = "sled"))]
+pub(crate) mod probe;
+#[cfg(feature = "sled")]
+pub(crate) mod sled;
 pub(crate) mod store;
 
 pub use error::{JournalError, JournalErrorKind};

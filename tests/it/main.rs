@@ -12,11 +12,16 @@
 mod actors;
 mod blocking;
 mod context;
+mod directory;
 mod drops;
 mod endings;
 mod examples;
 mod failures;
 mod input;
+mod journal_damage;
+mod journal_disk;
+mod journal_kills;
+mod journal_store;
 mod layers;
 mod limits;
 mod nested;
