@@ -7,8 +7,8 @@ use super::JournalError;
 /// The longest value that a store takes. Longer ones are cut into pieces above.
 pub(crate) const LONGEST_VALUE: usize = 4096;
 
-/// The longest key that a store takes.
-pub(crate) const LONGEST_KEY: usize = 1024;
+/// The longest key that a store takes. Hundreds of them stand in one node of sled's, and a node of 128 KiB is too large.
+pub(crate) const LONGEST_KEY: usize = 256;
 
 /// One change of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

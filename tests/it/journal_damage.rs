@@ -81,6 +81,15 @@ fn damage_of_every_kind_is_noticed() {
 }
 
 #[test]
+fn what_an_interrupted_copy_left_is_kept_while_the_store_that_counts_is_damaged() {
+    let directory = journal();
+    copy(&directory.journal().join("store-1"), &directory.journal().join("store-2"));
+    fs::remove_dir_all(directory.journal().join("store-1")).unwrap();
+    let aside = is_set_aside(&directory, "the wrong store");
+    assert!(aside.join("store-2").join("db").exists());
+}
+
+#[test]
 fn a_store_that_knows_less_than_it_did_is_damaged() {
     let directory = journal();
     let (store, old) = (directory.journal().join("store-1"), directory.path().join("old"));

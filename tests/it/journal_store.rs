@@ -80,7 +80,7 @@ fn keys_of_any_bytes_stand_under_their_prefix() {
 fn what_is_too_long_is_refused_and_so_is_everything_until_a_reopen() {
     on_each(|mut store| {
         let (long, longest) = ("v".repeat(4097), "v".repeat(4096));
-        let (key, longest_key) = ("k".repeat(1025), "k".repeat(1024));
+        let (key, longest_key) = ("k".repeat(257), "k".repeat(256));
         store.commit(&[put(&longest_key, &longest)]).unwrap();
         for change in [put("a", &long), put(&key, "1"), delete(&key)] {
             assert!(store.commit(&[put("b", "1"), change]).is_err());
@@ -137,6 +137,28 @@ fn what_was_committed_is_there_when_the_store_is_opened_again() {
         store.commit(&[put(&round.to_string(), "v")]).unwrap();
     }
     assert_eq!(names(&directory.journal()), ["lock", "progress", "store-1", "watermark"]);
+}
+
+#[test]
+fn the_longest_records_are_not_put_into_files_of_their_own() {
+    // sled never syncs those files.
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    let mut random = fastrand::Rng::with_seed(9);
+    for _ in 0..60 {
+        let records: Vec<_> = (0..128)
+            .map(|_| {
+                let mut key = vec![b'k'; 256];
+                key[random.usize(..240)..].fill_with(|| random.u8(..));
+                (key, (0..4096).map(|_| random.u8(..)).collect::<Vec<_>>())
+            })
+            .collect();
+        let batch: Vec<_> = records.iter().map(|(key, value)| (&key[..], Some(&value[..]))).collect();
+        store.commit(&batch).unwrap();
+        assert_eq!(names(&directory.journal().join("store-1").join("blobs")), [""; 0]);
+    }
+    drop(store);
+    assert_eq!(StoreProbe::sled(&directory.journal()).unwrap().scan(b"").unwrap().len(), 60 * 128);
 }
 
 #[cfg(unix)]

@@ -17,7 +17,8 @@
 //!
 //! - Its `flush` does not reach the disk: an `fdatasync` of our own follows every flush. The handle for it is opened
 //!   before sled writes and stays open, because the kernel reports a failed write once to each handle.
-//! - Its files for large values are never synced: longer values than 4 KiB are refused.
+//! - It puts nodes of 128 KiB into files of their own, which it never syncs. A leaf has some 16 values, an inner node some
+//!   256 keys: longer values than 4 KiB, and longer keys than 256 bytes, are refused.
 //! - It panics: it is called under `catch_unwind`.
 //! - It opens empty, or without its latest records, where it should say that it is damaged: commits are counted in the
 //!   store and beside it, so that a store that knows of fewer is noticed.

@@ -57,7 +57,6 @@ fn attempt(directory: &Directory, compaction: Compaction) -> Result<Opened, Jour
         Some(mark) => mark,
         None => declare(directory)?,
     };
-    directory.clean(mark.store)?;
     if mark.store == 0 {
         mark = renewal::begin(directory)?;
     }
@@ -108,7 +107,7 @@ fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<
         let what = format!("the store knows of {known} commits, and there were at least {expected}");
         return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));
     }
-    Ok(())
+    Ok(directory.clean(mark.store)?) // not before it is known that this one is sound
 }
 
 /// Makes durable what sled has left to the kernel, and counts this opening as a commit: first in the store, then beside it.
