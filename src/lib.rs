@@ -40,3 +40,10 @@ pub use supervisor::tree::{Phase, Shutdown, SystemError};
 pub use system::{
     Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,
 };
+
+/// Not for users: the journal's stores and their failpoints, for the crate's own tests.
+#[cfg(all(feature = "failpoints", feature = "sled"))]
+#[doc(hidden)]
+pub mod probe {
+    pub use crate::journal::probe::{Pairs, StoreProbe, Trap};
+}

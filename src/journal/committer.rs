@@ -38,7 +38,10 @@ struct Queue {
     answered: u64,
     /// The last batch that a blocking task waits for.
     awaited: u64,
+    /// Nothing more is taken.
     closed: bool,
+    /// The store is closed: nothing more is answered.
+    ended: bool,
 }
 
 /// What is asked of the plan, and how the answer gets back once it is durable.
@@ -60,9 +63,13 @@ impl Committer {
         let desk = Arc::new(Desk { queue, work: Condvar::new(), answered: Condvar::new() });
         let theirs = Arc::clone(&desk);
         let thread = std::thread::Builder::new().name("sortie-journal".to_owned());
-        thread
-            .spawn(move || Owner { plan, desk: theirs, broken: None }.work())
-            .map_err(JournalError::from)?;
+        let ended = Ended(Arc::clone(&desk));
+        let work = move || {
+            // Dropped after the store, also if that panics.
+            let _ended = ended;
+            Owner { plan, desk: theirs, broken: None }.work();
+        };
+        thread.spawn(work).map_err(JournalError::from)?;
         Ok(Self { desk, room: Semaphore::new(MOST_WAITING) })
     }
 
@@ -102,6 +109,18 @@ impl Committer {
         self.desk.queue().closed = true;
         self.desk.work.notify_all();
     }
+
+    /// Waits until the store is closed. A paused clock stands still meanwhile.
+    pub(crate) async fn closed(&self) {
+        let desk = Arc::clone(&self.desk);
+        #[expect(clippy::disallowed_methods, reason = "it holds no code of anybody's, and ends with the store")]
+        let closed = tokio::task::spawn_blocking(move || {
+            let queue = desk.queue();
+            drop(desk.answered.wait_while(queue, |queue| !queue.ended));
+        });
+        // Cancelled only where the runtime ends.
+        let _ = closed.await;
+    }
 }
 
 impl Drop for Committer {
@@ -140,7 +159,7 @@ impl Desk {
         #[expect(clippy::disallowed_methods, reason = "it holds no code of anybody's, and ends with the batch")]
         tokio::task::spawn_blocking(move || {
             let queue = desk.queue();
-            let over = |queue: &mut Queue| queue.answered < batch && !queue.closed;
+            let over = |queue: &mut Queue| queue.answered < batch && !queue.ended;
             drop(desk.answered.wait_while(queue, over));
         });
     }
@@ -178,26 +197,28 @@ impl Owner {
 
     fn carry_out(&mut self, requests: Vec<Request>) {
         let mut answers = Vec::with_capacity(requests.len());
+        let mut broken = requests.first().and_then(|first| self.heal(first.now));
         for Request { now, ask } in requests {
-            let error = self.heal(now);
-            answers.extend(ask(error.as_ref().map_or(Ok(&mut self.plan), Err), now));
+            answers.extend(ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now));
             if self.plan.changes() >= LARGEST_BATCH {
-                self.commit(&mut answers);
+                broken = broken.or(self.commit(&mut answers));
             }
         }
         self.commit(&mut answers);
     }
 
-    /// Commits what was planned, and tells those who asked for it.
-    fn commit(&mut self, answers: &mut Vec<Answer>) {
-        let durable = if self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
-        if let Err(error) = &durable {
+    /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
+    fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
+        let committed = if self.broken.is_none() && self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
+        let error = committed.err();
+        if let Some(error) = &error {
             tracing::error!(%error, "a commit of the journal has failed");
             self.broken = Some(error.clone());
         }
         for answer in answers.drain(..) {
-            answer(durable.as_ref().map(|()| ()));
+            answer(error.as_ref().map_or(Ok(()), Err));
         }
+        error
     }
 
     /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.
@@ -216,14 +237,17 @@ impl Owner {
     }
 }
 
-impl Drop for Owner {
+/// Tells everybody that the thread has ended, however it did.
+struct Ended(Arc<Desk>);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        // Also if the store has panicked: whoever waits is told that nobody answers.
-        let mut queue = self.desk.queue();
-        queue.closed = true;
+        let mut queue = self.0.queue();
+        (queue.closed, queue.ended) = (true, true);
+        // Whoever still waits learns it with the request.
         let requests = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(requests);
-        self.desk.answered.notify_all();
+        self.0.answered.notify_all();
     }
 }

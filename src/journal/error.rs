@@ -15,6 +15,7 @@ use crate::outcome::BoxError;
 pub struct JournalError {
     kind: JournalErrorKind,
     path: Option<PathBuf>,
+    set_aside: Option<PathBuf>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -45,7 +46,7 @@ pub enum JournalErrorKind {
 
 impl JournalError {
     pub(crate) fn new(kind: JournalErrorKind) -> Self {
-        Self { kind, path: None, source: None }
+        Self { kind, path: None, set_aside: None, source: None }
     }
 
     /// The directory that it is about.
@@ -59,6 +60,13 @@ impl JournalError {
         self
     }
 
+    /// Where a damaged store stands now.
+    #[cfg_attr(not(feature = "sled"), expect(dead_code, reason = "only a store on disk is set aside"))]
+    pub(crate) fn moved_to(mut self, path: &Path) -> Self {
+        self.set_aside = Some(path.to_owned());
+        self
+    }
+
     /// What is wrong.
     pub fn kind(&self) -> JournalErrorKind {
         self.kind
@@ -67,6 +75,11 @@ impl JournalError {
     /// The directory of the journal, if it has one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Where a damaged store was put, if it could be moved.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
     }
 }
 
@@ -106,6 +119,13 @@ impl fmt::Display for JournalError {
             JournalErrorKind::Closed => " is closed: its system has ended",
             JournalErrorKind::Io => " could not be read or written",
         })?;
+        if let Some(path) = &self.set_aside {
+            write!(
+                f,
+                ": it was set aside as `{}`, and a new one is begun only once the file `quarantined` is removed",
+                path.display()
+            )?;
+        }
         let mut next = f.alternate().then(|| self.source.as_deref().map(|error| error as _)).flatten();
         while let Some(error) = next {
             write!(f, ": {error}")?;
@@ -120,6 +140,7 @@ impl fmt::Debug for JournalError {
         f.debug_struct("JournalError")
             .field("kind", &self.kind)
             .field("path", &self.path)
+            .field("set_aside", &self.set_aside)
             .field("source", &self.source)
             .finish()
     }

@@ -1,6 +1,6 @@
 //! The keys of a journal's records: one prefix byte, then what they belong to.
 
-use super::id::LaunchId;
+use crate::outcome::LaunchId;
 
 /// The prefix of heads, in the order of launches.
 pub(crate) const HEADS: &[u8] = b"h";

@@ -1,11 +1,11 @@
 //! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::id::LaunchId;
 use super::intent::{Delivery, Head, Millis, State};
+use crate::outcome::LaunchId;
 
 /// The clock as the one who asks reads it.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,8 @@ pub(crate) struct Ledger {
     /// Launches whose process died while they ran. They run one at a time, so that it shows who kills it.
     suspects: BTreeSet<LaunchId>,
     suspect_runs: bool,
+    /// Launches that this process cannot run.
+    parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
     pending: usize,
     /// Which agent comes first.
@@ -51,6 +53,7 @@ enum Stands {
     Suspect,
     Delayed(Duration),
     Running { suspect: bool },
+    Parked,
     Over,
 }
 
@@ -100,10 +103,6 @@ impl Ledger {
         self.pending
     }
 
-    pub(crate) fn contains(&self, id: LaunchId) -> bool {
-        self.slots.contains_key(&id)
-    }
-
     /// The head of a launch that runs.
     pub(crate) fn running(&self, id: LaunchId) -> Option<&Head> {
         self.running.get(&id)
@@ -124,6 +123,7 @@ impl Ledger {
                 let left = wait.map(|wait| wait.at.saturating_sub(now.wall).min(wait.wait)).unwrap_or_default();
                 due = wait.map_or(due, |wait| wait.at);
                 match left {
+                    _ if self.parked.contains(&id) => Stands::Parked,
                     0 if head.suspect && head.terms.delivery == Delivery::AtLeastOnce => Stands::Suspect,
                     0 => Stands::Ready,
                     left => Stands::Delayed(now.steady.saturating_add(Duration::from_millis(left))),
@@ -141,11 +141,13 @@ impl Ledger {
         self.put(id, Slot { agent, priority, due, key, stands });
     }
 
-    /// Forgets a launch.
-    pub(crate) fn forget(&mut self, id: LaunchId) {
-        if let Some(Slot { agent, key: Some(key), .. }) = self.lift(id) {
-            self.keys.remove(&(agent, key));
-        }
+    /// A launch is not to be claimed in this process, however often it comes back.
+    pub(crate) fn park(&mut self, id: LaunchId) {
+        self.parked.insert(id);
+    }
+
+    pub(crate) fn is_parked(&self, id: LaunchId) -> bool {
+        self.parked.contains(&id)
     }
 
     fn put(&mut self, id: LaunchId, slot: Slot) {
@@ -158,7 +160,7 @@ impl Ledger {
             Stands::Suspect => drop(self.suspects.insert(id)),
             Stands::Delayed(due) => drop(self.delayed.insert((due, id))),
             Stands::Running { suspect } => self.suspect_runs |= suspect,
-            Stands::Over => {}
+            Stands::Parked | Stands::Over => {}
         }
         if slot.stands != Stands::Over {
             self.pending += 1;
@@ -180,7 +182,7 @@ impl Ledger {
                 self.running.remove(&id);
                 self.suspect_runs &= !suspect;
             }
-            Stands::Over => {}
+            Stands::Parked | Stands::Over => {}
         }
         if slot.stands != Stands::Over {
             self.pending -= 1;

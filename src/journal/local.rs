@@ -1,56 +1,52 @@
 //! A journal over a store of this process.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::future::join_all;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::committer::Committer;
 use super::error::{JournalError, JournalErrorKind};
-use super::id::LaunchId;
 use super::intent::{Event, Head, Refused, State, Stored};
 use super::key;
 use super::ledger::Now;
-use super::plan::{Appended, Claim, Intent, LONGEST_INLINE, PIECE, Plan};
+use super::pieces::LONGEST_INLINE;
+use super::plan::{Appended, Bounds, Claim, Intent, Plan};
 use super::store::Store;
-
-/// How many pieces are committed or read together, so that a large payload holds nobody up.
-const PIECES_AT_ONCE: usize = 64;
+use super::waiting::Waiting;
+use crate::outcome::LaunchId;
 
 /// A journal over a store of this process: every method resolves when what it says is durable.
 pub(crate) struct Journal {
     committer: Committer,
     opened: Instant,
-    /// Something has become ready, or will be due earlier than was known.
-    ready: Notify,
-    /// Those who wait for the end of a launch.
-    waiting: Mutex<HashMap<LaunchId, Arc<Notify>>>,
+    /// Changes when something has become ready, or will be due earlier than was known.
+    ready: watch::Sender<()>,
+    waiting: Waiting,
 }
 
 impl Journal {
     /// Opens what the store holds, for one system. What ran when the last one died is ready to run again.
-    pub(crate) async fn open(store: Box<dyn Store>, most_pending: usize) -> Result<Self, JournalError> {
+    pub(crate) async fn open(store: Box<dyn Store>, bounds: Bounds) -> Result<Self, JournalError> {
         let opened = Instant::now();
         let now = Now { wall: millis(), steady: Duration::ZERO };
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let opening = tokio::task::spawn_blocking(move || {
-            let mut plan = Plan::open(store, most_pending, now)?;
+            let mut plan = Plan::open(store, bounds, now)?;
             plan.commit_recovery()?;
             Committer::start(plan)
         });
-        let committer = opening.await.map_err(|error| JournalError::new(JournalErrorKind::Closed).because(error))??;
-        Ok(Self { committer, opened, ready: Notify::new(), waiting: Mutex::default() })
+        let closed = |error| JournalError::new(JournalErrorKind::Closed).because(error);
+        let committer = opening.await.map_err(closed)??;
+        Ok(Self { committer, opened, ready: watch::Sender::new(()), waiting: Waiting::default() })
     }
 
     fn now(&self) -> Now {
         Now { wall: millis(), steady: self.opened.elapsed() }
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
@@ -77,7 +73,7 @@ impl Journal {
         }
         let appended = self.ask(move |plan, now| plan.append(staged, intent, now)).await?;
         if matches!(appended, Appended::New(_)) {
-            self.ready.notify_one();
+            self.ready.send_replace(());
         }
         Ok(appended)
     }
@@ -95,9 +91,21 @@ impl Journal {
         .await
     }
 
-    /// Resolves when there may be something to claim that there was not before.
-    pub(crate) fn ready(&self) -> Notified<'_> {
-        self.ready.notified()
+    /// Gives back what stands as running of these agents, and says how much that is.
+    pub(crate) async fn give_back(&self, agents: Arc<[String]>) -> Result<usize, JournalError> {
+        let given_back = self.ask(move |plan, now| plan.give_back(&agents, now)).await?;
+        self.ready.send_replace(());
+        Ok(given_back)
+    }
+
+    /// Gives a claim back whose input this process cannot read; it is not claimed again here.
+    pub(crate) async fn park(&self, claim: Claim) -> Result<(), JournalError> {
+        self.ask(move |plan, now| plan.park(&claim, now)).await
+    }
+
+    /// Tells when there may be something to claim that there was not before.
+    pub(crate) fn ready(&self) -> watch::Receiver<()> {
+        self.ready.subscribe()
     }
 
     /// The input of a claimed launch.
@@ -106,30 +114,56 @@ impl Journal {
     }
 
     /// Concludes an attempt with its output.
-    pub(crate) async fn succeed(&self, claim: &Claim, output: Vec<u8>) -> Result<Result<Head, Refused>, JournalError> {
-        let (epoch, attempt) = (claim.epoch, claim.attempt);
+    pub(crate) async fn succeed(
+        &self,
+        claim: &Claim,
+        output: &[u8],
+    ) -> Result<Result<Head, Refused>, JournalError> {
+        let (id, epoch, attempt) = (claim.id, claim.epoch, claim.attempt);
         let output = if output.len() <= LONGEST_INLINE {
-            Stored::Here(output)
+            Stored::Here(output.to_vec())
         } else {
-            let id = claim.id;
-            self.ask(move |plan, now| plan.stage(Some(id), now)).await?;
-            self.put(key::OUTPUTS, id, output).await?
+            let stage = self.ask(move |plan, now| plan.stage_output(id, epoch, attempt, now));
+            if let Err(refused) = stage.await? {
+                return Ok(self.moved(id, Err(refused)));
+            }
+            self.put(key::OUTPUTS, id, output.to_vec()).await?
         };
-        self.advance(claim.id, Event::Succeed { epoch, attempt, output }).await
+        self.advance(id, Event::Succeed { epoch, attempt, output }).await
     }
 
     /// Moves a launch.
-    pub(crate) async fn advance(&self, id: LaunchId, event: Event) -> Result<Result<Head, Refused>, JournalError> {
+    pub(crate) async fn advance(
+        &self,
+        id: LaunchId,
+        event: Event,
+    ) -> Result<Result<Head, Refused>, JournalError> {
         let moved = self.ask(move |plan, now| plan.advance(id, event, now)).await?;
-        if let Ok(head) = &moved {
-            if head.state.is_final() {
-                let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                waiting.inspect(|waiting| waiting.notify_waiters());
-            } else if matches!(head.state, State::Pending(_)) {
-                self.ready.notify_one();
-            }
+        Ok(self.moved(id, moved))
+    }
+
+    /// Tells those who wait for it that a launch has moved.
+    fn moved(&self, id: LaunchId, moved: Result<Head, Refused>) -> Result<Head, Refused> {
+        match &moved {
+            Ok(head) if matches!(head.state, State::Pending(_)) => drop(self.ready.send_replace(())),
+            Ok(head) if !head.state.is_final() => {}
+            // It may have ended with a commit that seemed to have failed: then nobody was told.
+            Ok(_) | Err(Refused::Ended) => self.waiting.tell(id),
+            Err(_) => {}
         }
-        Ok(moved)
+        moved
+    }
+
+    /// What is recorded of a launch, and whether it is parked.
+    pub(crate) async fn look(&self, id: LaunchId) -> Result<Option<(Head, bool)>, JournalError> {
+        self.ask(move |plan, _| {
+            let head = plan.head(id)?;
+            Ok(head.map(|head| {
+                let parked = plan.is_parked(id, &head);
+                (head, parked)
+            }))
+        })
+        .await
     }
 
     /// What is recorded of a launch.
@@ -140,19 +174,13 @@ impl Journal {
     /// Waits until a launch has ended; `None` if none of this id is recorded.
     pub(crate) async fn ended(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         loop {
-            let waiting = {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(waiting.entry(id).or_default())
-            };
-            let notified = waiting.notified();
-            tokio::pin!(notified);
             // Registered before the look, or an end between the two would not be heard.
-            notified.as_mut().enable();
+            let told = self.waiting.wait_for(id);
             let head = self.head(id).await?;
             if head.as_ref().is_none_or(|head| head.state.is_final()) {
                 return Ok(head);
             }
-            notified.await;
+            told.await;
         }
     }
 
@@ -164,44 +192,15 @@ impl Journal {
         }
     }
 
-    /// Takes no further requests; resolves when what waits has been answered and the store is closed.
+    /// Takes no further requests; what waits is answered, then the store is closed.
     pub(crate) fn close(&self) {
         self.committer.close();
+        self.waiting.close();
     }
 
-    /// Writes a payload in pieces.
-    async fn put(&self, prefix: &'static [u8], id: LaunchId, payload: Vec<u8>) -> Result<Stored, JournalError> {
-        let length = payload.len() as u64;
-        let mut pieces = payload.chunks(PIECE).map(<[u8]>::to_vec).zip(0..).peekable();
-        while pieces.peek().is_some() {
-            let some: Vec<_> = pieces.by_ref().take(PIECES_AT_ONCE).collect();
-            self.ask(move |plan, _| {
-                some.iter().try_for_each(|(piece, number)| plan.put_piece(prefix, id, *number, piece))
-            })
-            .await?;
-        }
-        Ok(Stored::InPieces(length))
-    }
-
-    async fn payload(&self, prefix: &'static [u8], id: LaunchId, stored: &Stored) -> Result<Vec<u8>, JournalError> {
-        match stored {
-            Stored::Here(payload) => Ok(payload.clone()),
-            Stored::Gone => Ok(Vec::new()),
-            Stored::InPieces(length) => {
-                let pieces = length.div_ceil(PIECE as u64) as u32;
-                let slices = (0..pieces).step_by(PIECES_AT_ONCE).map(|first| {
-                    let last = first.saturating_add(PIECES_AT_ONCE as u32).min(pieces);
-                    self.ask(move |plan, _| {
-                        (first..last).map(|number| plan.piece(prefix, id, number)).collect::<Result<Vec<_>, _>>()
-                    })
-                });
-                let mut payload = Vec::with_capacity(*length as usize);
-                for slice in join_all(slices).await {
-                    payload.extend(slice?.concat());
-                }
-                Ok(payload)
-            }
-        }
+    /// Waits until the store is closed.
+    pub(crate) async fn closed(&self) {
+        self.committer.closed().await;
     }
 }
 

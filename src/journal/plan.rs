@@ -2,19 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::attempts::Attempts;
 use super::error::{JournalError, JournalErrorKind};
-use super::id::{Ids, LaunchId};
-use super::intent::{Event, Head, Millis, Refused, State, Stored, Terms, step};
+use super::ids::Ids;
+use super::intent::{Event, Head, Refused, State, Stored, Terms, step};
 use super::key;
 use super::ledger::{Ledger, Now};
+use super::pieces::in_pieces;
 use super::record::{self, Kind, RecordError};
-use super::store::{Change, Store};
-
-/// The longest payload that stands in its launch's head. Longer ones have pieces of their own.
-pub(crate) const LONGEST_INLINE: usize = 1024;
-
-/// The bytes of one piece.
-pub(crate) const PIECE: usize = 4000;
+use super::store::{Change, LONGEST_VALUE, Store};
+use crate::outcome::LaunchId;
 
 /// How many launches are brought back by one commit.
 const RECOVERED_AT_ONCE: usize = 1024;
@@ -28,9 +25,17 @@ pub(crate) struct Plan {
     /// Where in the batch the heads are that were changed.
     waiting: HashMap<LaunchId, usize>,
     ids: Ids,
-    /// The attempts that somebody was told to make. Others that stand as running were never begun.
-    issued: HashSet<(LaunchId, u32)>,
-    most_pending: usize,
+    attempts: Attempts,
+    bounds: Bounds,
+}
+
+/// What a system asks of its journal.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    /// How many launches may be pending at once.
+    pub(crate) most_pending: usize,
+    /// The agents that are registered in this process. Launches of others wait for a process that knows them.
+    pub(crate) agents: HashSet<String>,
 }
 
 /// A launch that is to be recorded.
@@ -68,14 +73,13 @@ impl Plan {
     /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
     ///
     /// The changes of that wait in the batch; nothing may run before they are committed.
-    pub(crate) fn open(store: Box<dyn Store>, most_pending: usize, now: Now) -> Result<Self, JournalError> {
+    pub(crate) fn open(store: Box<dyn Store>, bounds: Bounds, now: Now) -> Result<Self, JournalError> {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
-        let (ids, ledger) = (Ids::default(), Ledger::default());
-        let (batch, issued) = (Vec::new(), HashSet::new());
-        let waiting = HashMap::new();
-        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, issued, most_pending };
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
+        let (batch, waiting) = (Vec::new(), HashMap::new());
+        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, bounds };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -86,6 +90,7 @@ impl Plan {
     pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
         self.batch.clear();
         self.waiting.clear();
+        self.attempts.forget_uncommitted();
         self.store.reopen()?;
         self.ledger = Ledger::default();
         self.load(now)
@@ -101,9 +106,10 @@ impl Plan {
         self.batch.len()
     }
 
-    /// Makes what waits durable.
+    /// Makes what waits durable. After an error the plan is worth nothing before a [`reopen`](Plan::reopen).
     pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
         self.store.commit(&self.batch)?;
+        self.attempts.commit();
         self.batch.clear();
         self.waiting.clear();
         Ok(())
@@ -123,14 +129,14 @@ impl Plan {
     /// Reads every head into the ledger. Those that ran, and that nobody makes an attempt of now, move on.
     fn load(&mut self, now: Now) -> Result<(), JournalError> {
         let mut left = Vec::new();
-        let Self { store, ledger, ids, epoch, issued, .. } = self;
+        let Self { store, ledger, ids, epoch, attempts, .. } = self;
         store.scan(key::HEADS, &mut |key, record| {
             let Some(id) = key::launch(key::HEADS, key) else { return Ok(()) };
             let head: Head = read(Kind::Head, key, record)?;
             ids.beyond(id);
             match head.state {
                 State::Running { epoch: ran, .. } if ran != *epoch => left.push((id, head, Event::Crash)),
-                State::Running { .. } if !issued.contains(&(id, head.attempt)) => {
+                State::Running { .. } if !attempts.is_made(id, head.attempt) => {
                     let release = Event::Release { epoch: *epoch, attempt: head.attempt, begun: false };
                     left.push((id, head, release));
                 }
@@ -141,26 +147,7 @@ impl Plan {
         for (id, mut head, event) in left {
             // Refused only if it has ended, and then it would not be here.
             let _ = step(&mut head, event, now.wall);
-            self.write(id, &head, now)?;
-        }
-        Ok(())
-    }
-
-    /// Removes the pieces of launches whose head was never written.
-    fn sweep_staging(&mut self) -> Result<(), JournalError> {
-        let mut orphans = Vec::new();
-        self.store.scan(key::STAGING, &mut |key, _| {
-            orphans.extend(key::launch(key::STAGING, key));
-            Ok(())
-        })?;
-        for id in orphans {
-            let kept = self.ledger.contains(id);
-            for prefix in [key::INPUTS, key::OUTPUTS] {
-                if !(kept && prefix == key::INPUTS) {
-                    self.remove_pieces(prefix, id)?;
-                }
-            }
-            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+            self.write(id, &mut head, now)?;
         }
         Ok(())
     }
@@ -173,21 +160,22 @@ impl Plan {
                 return Ok(Some(if known { Appended::Known(id) } else { Appended::Conflict(id) }));
             }
         }
-        Ok((self.ledger.pending() >= self.most_pending).then_some(Appended::Full))
+        Ok((self.ledger.pending() >= self.bounds.most_pending).then_some(Appended::Full))
     }
 
     /// Records an intent. One whose input stands in pieces has been given its id before.
     pub(crate) fn append(&mut self, id: Option<LaunchId>, intent: Intent, now: Now) -> Result<Appended, JournalError> {
         if let Some(there) = self.look_up(&intent.agent, intent.key.as_deref(), intent.digest)? {
             if let Some(id) = id {
-                self.unstage(id)?;
+                self.remove_pieces(key::INPUTS, id)?;
+                self.unmark(id);
             }
             return Ok(there);
         }
         let staged = id;
-        let id = id.unwrap_or_else(|| self.ids.next(now.wall));
+        let id = id.unwrap_or_else(|| self.next_id(now));
         let Intent { agent, key, digest, input, terms } = intent;
-        let head = Head {
+        let mut head = Head {
             agent,
             key,
             digest,
@@ -201,9 +189,9 @@ impl Plan {
             suspect: false,
             history: Vec::new(),
         };
-        self.write(id, &head, now)?;
+        self.write(id, &mut head, now)?;
         if staged.is_some() {
-            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+            self.unmark(id);
         }
         Ok(Appended::New(id))
     }
@@ -214,8 +202,8 @@ impl Plan {
         for id in self.ledger.next(agents, max, now) {
             let Some(mut head) = self.head(id)? else { continue };
             if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
-                self.write(id, &head, now)?;
-                self.issued.insert((id, head.attempt));
+                self.write(id, &mut head, now)?;
+                self.attempts.begin(id, head.attempt);
                 claims.push(Claim { id, attempt: head.attempt, epoch: self.epoch, head });
             }
         }
@@ -223,53 +211,64 @@ impl Plan {
     }
 
     /// Moves a launch. Who concludes an attempt says so in the event; a stale one is refused.
-    pub(crate) fn advance(&mut self, id: LaunchId, event: Event, now: Now) -> Result<Result<Head, Refused>, JournalError> {
-        let running = self.ledger.running(id).cloned();
-        let head = match running {
-            Some(head) => Some(head),
-            None => self.head(id)?,
-        };
-        let Some(mut head) = head else { return Ok(Err(Refused::Ended)) };
+    pub(crate) fn advance(
+        &mut self,
+        id: LaunchId,
+        event: Event,
+        now: Now,
+    ) -> Result<Result<Head, Refused>, JournalError> {
+        let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
         let before = head.input.clone();
-        let staged = matches!(&event, Event::Succeed { output: Stored::InPieces(_), .. });
+        let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
         if let Err(refused) = step(&mut head, event, now.wall) {
             if staged && !matches!(head.state, State::Done { .. }) {
                 self.remove_pieces(key::OUTPUTS, id)?;
+                self.unmark(id);
             }
             return Ok(Err(refused));
         }
         if !matches!(head.state, State::Running { .. }) {
-            self.issued.remove(&(id, head.attempt));
+            self.attempts.end(id, head.attempt);
         }
-        if matches!(before, Stored::InPieces(_)) && head.input == Stored::Gone {
+        if in_pieces(&before) && head.input == Stored::Gone {
             self.remove_pieces(key::INPUTS, id)?;
         }
         if staged {
-            self.batch.push(Change::Delete(key::of(key::STAGING, id)));
+            self.unmark(id);
         }
-        self.write(id, &head, now)?;
+        self.write(id, &mut head, now)?;
         Ok(Ok(head))
     }
 
-    /// An id for a launch whose input is written in pieces first.
-    pub(crate) fn stage(&mut self, id: Option<LaunchId>, now: Now) -> Result<LaunchId, JournalError> {
-        let id = id.unwrap_or_else(|| self.ids.next(now.wall));
-        self.put(Kind::Staging, key::of(key::STAGING, id), &())?;
-        Ok(id)
+    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
+    pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
+        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
+        let left: Vec<_> = self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
+        for (id, attempt) in &left {
+            let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun: true };
+            // Refused only if it does not run, and then it would not be here.
+            let _ = self.advance(*id, release, now)?;
+        }
+        Ok(left.len())
     }
 
-    /// Writes one piece of a payload.
-    pub(crate) fn put_piece(&mut self, prefix: &[u8], id: LaunchId, number: u32, bytes: &[u8]) -> Result<(), JournalError> {
-        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)
+    /// Gives an attempt back whose input this process cannot read, and does not claim the launch again.
+    pub(crate) fn park(&mut self, claim: &Claim, now: Now) -> Result<(), JournalError> {
+        self.ledger.park(claim.id);
+        let release = Event::Release { epoch: claim.epoch, attempt: claim.attempt, begun: false };
+        // Refused if somebody else has concluded the attempt: then there is nothing to park.
+        let _ = self.advance(claim.id, release, now)?;
+        Ok(())
     }
 
-    /// One piece of a payload.
-    pub(crate) fn piece(&self, prefix: &[u8], id: LaunchId, number: u32) -> Result<Vec<u8>, JournalError> {
-        let key = key::piece(prefix, id, number);
-        let Some(record) = self.store.get(&key)? else {
-            return Err(damaged(RecordError::Damaged("a piece of a payload is missing")));
-        };
-        read(Kind::Piece, &key, &record)
+    /// Whether a launch waits for a process that knows its agent, or can read its input.
+    pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
+        let unknown = !self.bounds.agents.contains(&head.agent);
+        matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
+    }
+
+    pub(super) fn next_id(&mut self, now: Now) -> LaunchId {
+        self.ids.next(now.wall)
     }
 
     /// What is recorded of a launch.
@@ -286,32 +285,31 @@ impl Plan {
         }
     }
 
-    fn unstage(&mut self, id: LaunchId) -> Result<(), JournalError> {
-        self.remove_pieces(key::INPUTS, id)?;
-        self.batch.push(Change::Delete(key::of(key::STAGING, id)));
-        Ok(())
-    }
-
-    fn remove_pieces(&mut self, prefix: &[u8], id: LaunchId) -> Result<(), JournalError> {
-        let Self { store, batch, .. } = self;
-        store.scan(&key::of(prefix, id), &mut |key, _| {
-            batch.push(Change::Delete(key.to_vec()));
-            Ok(())
-        })
-    }
-
-    fn write(&mut self, id: LaunchId, head: &Head, now: Now) -> Result<(), JournalError> {
+    /// Writes a head, without the oldest ends of attempts if it would be too long for a record.
+    fn write(&mut self, id: LaunchId, head: &mut Head, now: Now) -> Result<(), JournalError> {
+        while record::length(head) > LONGEST_VALUE && !head.history.is_empty() {
+            head.history.remove(0);
+        }
         self.put(Kind::Head, key::of(key::HEADS, id), head)?;
         self.waiting.insert(id, self.batch.len() - 1);
         self.ledger.set(id, key_of(head), head, now);
         Ok(())
     }
 
-    fn put<T: serde::Serialize>(&mut self, kind: Kind, key: Vec<u8>, body: &T) -> Result<(), JournalError> {
+    pub(super) fn put<T: serde::Serialize>(
+        &mut self,
+        kind: Kind,
+        key: Vec<u8>,
+        body: &T,
+    ) -> Result<(), JournalError> {
         let record = record::seal(kind, &key, body)
             .map_err(|error| JournalError::new(JournalErrorKind::Io).because(error))?;
-        self.batch.push(Change::Put(key, record));
+        self.change(Change::Put(key, record));
         Ok(())
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        self.batch.push(change);
     }
 }
 
@@ -321,23 +319,18 @@ fn key_of(head: &Head) -> Option<u128> {
 }
 
 /// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
-pub(crate) fn fingerprint(text: &str) -> u128 {
+fn fingerprint(text: &str) -> u128 {
     super::digest::of(text.as_bytes())
 }
 
-fn read<T: serde::de::DeserializeOwned>(kind: Kind, key: &[u8], bytes: &[u8]) -> Result<T, JournalError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(kind: Kind, key: &[u8], bytes: &[u8]) -> Result<T, JournalError> {
     record::open(kind, key, bytes).map_err(damaged)
 }
 
-fn damaged(error: RecordError) -> JournalError {
+pub(super) fn damaged(error: RecordError) -> JournalError {
     let kind = match error {
         RecordError::Newer(_) => JournalErrorKind::NewerFormat,
         RecordError::Damaged(_) => JournalErrorKind::Corrupt,
     };
     JournalError::new(kind).because(error)
-}
-
-/// The time at which a result may be forgotten.
-pub(crate) fn expires(at: Millis, terms: &Terms) -> Millis {
-    at.saturating_add(Millis::try_from(terms.retention.as_millis()).unwrap_or(Millis::MAX))
 }

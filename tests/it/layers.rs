@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module imports only from those before it.
-const LAYERS: [&str; 8] = ["policy", "outcome", "agent", "journal", "supervisor", "fan_out", "system", "actor"];
+const LAYERS: [&str; 8] =
+    ["policy", "outcome", "agent", "journal", "supervisor", "fan_out", "system", "actor"];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -58,6 +59,17 @@ fn only_the_supervisor_and_the_actor_module_name_ractor() {
         let may = ["supervisor", "actor"].iter().any(|folder| path.starts_with(src().join(folder)));
         if !may {
             assert!(!code(&text).any(|line| line.contains("ractor")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_store_on_disk_names_sled() {
+    for (path, text) in sources(&src()) {
+        if !path.starts_with(src().join("journal").join("sled")) {
+            // What is in that folder may be named by its path within the crate.
+            let others = |line: &str| line.replace("crate::journal::sled::", "").replace("super::sled::", "");
+            assert!(!code(&text).any(|line| others(line).contains("sled::")), "{}", path.display());
         }
     }
 }

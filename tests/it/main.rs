@@ -12,6 +12,7 @@
 mod actors;
 mod blocking;
 mod context;
+mod directory;
 mod drops;
 mod endings;
 mod examples;
@@ -19,6 +20,10 @@ mod failures;
 mod foreach_stream;
 mod input;
 mod keyed_stream;
+mod journal_damage;
+mod journal_disk;
+mod journal_kills;
+mod journal_store;
 mod layers;
 mod limits;
 mod nested;

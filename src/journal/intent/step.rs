@@ -10,8 +10,11 @@ use crate::policy::{Decision, Restart, Trigger};
 /// How many ends of attempts are remembered.
 const HISTORY: usize = 16;
 
-/// How many characters of an error are remembered.
+/// How many bytes of an error are remembered: one always fits into a record, beside the longest names and payloads.
 const LONGEST_MESSAGE: usize = 1_000;
+
+/// How many bytes of an error's code are remembered.
+const LONGEST_CODE: usize = 100;
 
 /// What happens to a launch.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,9 @@ pub(crate) enum Refused {
     /// It is not over.
     #[error("the launch has not ended")]
     NotEnded,
+    /// There is no such launch.
+    #[error("the launch is not recorded")]
+    Unknown,
 }
 
 /// Moves a launch. Pure: the clock's reading and the dice are arguments.
@@ -119,7 +125,7 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
 }
 
 /// Whether the attempt is the one that runs, and if so, whether somebody has asked to cancel it.
-fn is_current(head: &Head, epoch: u64, attempt: u32) -> Result<bool, Refused> {
+pub(crate) fn is_current(head: &Head, epoch: u64, attempt: u32) -> Result<bool, Refused> {
     match head.state {
         State::Running { epoch: running, cancel, .. } if running == epoch && head.attempt == attempt => {
             Ok(cancel)
@@ -170,11 +176,20 @@ fn after_crash(head: &mut Head, now: Millis) -> State {
 }
 
 fn remember(head: &mut Head, mut ended: Ended) {
-    if let Some((cut, _)) = ended.message.char_indices().nth(LONGEST_MESSAGE) {
-        ended.message.truncate(cut);
+    cut(&mut ended.message, LONGEST_MESSAGE);
+    if let Some(code) = &mut ended.code {
+        cut(code, LONGEST_CODE);
     }
     if head.history.len() == HISTORY {
         head.history.remove(0);
     }
     head.history.push(ended);
+}
+
+/// Cuts a text where a character ends.
+fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+    }
 }
