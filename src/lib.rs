@@ -10,6 +10,7 @@
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
+//! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
 //! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -19,6 +20,7 @@ pub mod actor;
 mod agent;
 mod fan_out;
 mod journal;
+mod launch;
 mod outcome;
 mod policy;
 mod supervisor;
@@ -29,10 +31,13 @@ pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, ForEachStream, Keyed, KeyedStream,
     Repeatable, Uniform, ask, branches, foreach, foreach_stream,
 };
-pub use journal::{JournalError, JournalErrorKind};
+#[cfg(feature = "sled")]
+pub use journal::SledJournal;
+pub use journal::{JournalError, JournalErrorKind, MemoryJournal};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchStatus, Ticket, TicketError};
 pub use outcome::{
-    AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,
-    ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+    AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BoxError, BranchReport, Cause, Counts,
+    Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
 };
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
 pub use supervisor::Recorder;

@@ -1,5 +1,6 @@
 //! Bodies: what an attempt has started and its future does not end by being dropped, such as code on a blocking thread.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +20,7 @@ impl Bodies {
     /// Counts one more body, until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>) -> Body {
         self.running.fetch_add(1, Ordering::AcqRel);
-        Body(Arc::clone(self))
+        Body { bodies: Arc::clone(self), _slot: None }
     }
 
     #[inline]
@@ -53,11 +54,22 @@ impl Bodies {
 
 /// One running body.
 #[derive(Debug)]
-pub(crate) struct Body(Arc<Bodies>);
+pub(crate) struct Body {
+    bodies: Arc<Bodies>,
+    _slot: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Body {
+    /// Holds something as long as the body runs.
+    pub(super) fn holding(mut self, slot: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+        self._slot = slot;
+        self
+    }
+}
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-        self.0.returned.notify_waiters();
+        self.bodies.running.fetch_sub(1, Ordering::AcqRel);
+        self.bodies.returned.notify_waiters();
     }
 }

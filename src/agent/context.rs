@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Roster, body::Body};
-use crate::outcome::RunId;
+use super::{Bodies, Launched, Roster, body::Body};
+use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
 /// it is still wanted.
@@ -37,6 +37,8 @@ pub(crate) struct Attempt {
     bodies: Arc<Bodies>,
     /// The key, where keys come with the items.
     key: Option<Arc<str>>,
+    /// The launch, if it is a launch's attempt.
+    launched: Option<Launched>,
 }
 
 impl Attempt {
@@ -47,9 +49,10 @@ impl Attempt {
         cancelled: CancellationToken,
         bodies: Arc<Bodies>,
         key: Option<Arc<str>>,
+        launched: Option<Launched>,
     ) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key }
+        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key, launched }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -109,6 +112,7 @@ impl AgentContext {
         Arc::strong_count(&self.attempt) == 1
             && !self.attempt.lent.load(Ordering::Relaxed)
             && self.attempt.key.is_none()
+            && self.attempt.launched.is_none()
     }
 
     /// Ends the attempt for those who hold its context.
@@ -137,9 +141,18 @@ impl AgentContext {
         key.map(AsRef::as_ref)
     }
 
-    /// The attempt's number, from 1.
+    /// The attempt's number, from 1. That of a launch counts all its attempts, in whichever process.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number.load(Ordering::Relaxed)
+        match &self.attempt.launched {
+            Some(launched) => launched.attempt,
+            None => self.attempt.number.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The launch whose attempt this is; `None` in a fan-out. It stays the same over all attempts, restarts of the process
+    /// included: hand it on as an idempotency key, so that an effect that was made before a crash is not made twice.
+    pub fn launch_id(&self) -> Option<LaunchId> {
+        self.attempt.launched.as_ref().map(|launched| launched.id)
     }
 
     /// When the attempt will be stopped: the earlier of its timeout and its fan-out's deadline, on tokio's clock.
@@ -199,7 +212,8 @@ impl AgentContext {
 
     /// Announces code of this attempt that will outlive the attempt's future.
     pub(crate) fn enter_body(&self) -> Body {
-        self.attempt.bodies.enter()
+        let slot = self.attempt.launched.as_ref().and_then(|launched| launched.slot.upgrade());
+        self.attempt.bodies.enter().holding(slot)
     }
 }
 

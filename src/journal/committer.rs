@@ -113,7 +113,10 @@ impl Committer {
     /// Waits until the store is closed. A paused clock stands still meanwhile.
     pub(crate) async fn closed(&self) {
         let desk = Arc::clone(&self.desk);
-        #[expect(clippy::disallowed_methods, reason = "it holds no code of anybody's, and ends with the store")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it holds no code of anybody's, and ends with the store"
+        )]
         let closed = tokio::task::spawn_blocking(move || {
             let queue = desk.queue();
             drop(desk.answered.wait_while(queue, |queue| !queue.ended));
@@ -156,7 +159,10 @@ impl Desk {
     /// busy, and otherwise would jump to the next timer while the disk is written to. One for all who wait for the batch.
     fn hold_the_clock(self: &Arc<Self>, batch: u64) {
         let desk = Arc::clone(self);
-        #[expect(clippy::disallowed_methods, reason = "it holds no code of anybody's, and ends with the batch")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it holds no code of anybody's, and ends with the batch"
+        )]
         tokio::task::spawn_blocking(move || {
             let queue = desk.queue();
             let over = |queue: &mut Queue| queue.answered < batch && !queue.ended;
@@ -186,7 +192,8 @@ impl Owner {
     fn take(&self) -> Option<(u64, Vec<Request>)> {
         let queue = self.desk.queue();
         let idle = |queue: &mut Queue| queue.requests.is_empty() && !queue.closed;
-        let mut queue = self.desk.work.wait_while(queue, idle).unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut queue =
+            self.desk.work.wait_while(queue, idle).unwrap_or_else(std::sync::PoisonError::into_inner);
         if queue.requests.is_empty() {
             return None;
         }
@@ -209,7 +216,8 @@ impl Owner {
 
     /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
     fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
-        let committed = if self.broken.is_none() && self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
+        let committed =
+            if self.broken.is_none() && self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
         let error = committed.err();
         if let Some(error) = &error {
             tracing::error!(%error, "a commit of the journal has failed");

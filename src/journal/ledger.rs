@@ -42,7 +42,6 @@ struct Slot {
     priority: i32,
     /// When it was or will be due; the time of its record if it never waited.
     due: Millis,
-    key: Option<u128>,
     stands: Stands,
 }
 
@@ -88,7 +87,11 @@ impl Ready {
     /// The next one: by priority, then due time, then age; and the oldest of all at every eighth start, so that nobody
     /// waits for ever.
     fn next(&self) -> Option<LaunchId> {
-        if self.starts % 8 == 7 { self.by_age.first().copied() } else { self.by_rank.first().map(|(.., id)| *id) }
+        if self.starts % 8 == 7 {
+            self.by_age.first().copied()
+        } else {
+            self.by_rank.first().map(|(.., id)| *id)
+        }
     }
 }
 
@@ -120,7 +123,8 @@ impl Ledger {
         let stands = match &head.state {
             State::Pending(wait) => {
                 // Whichever is shorter: a clock that went back does not prolong a wait.
-                let left = wait.map(|wait| wait.at.saturating_sub(now.wall).min(wait.wait)).unwrap_or_default();
+                let left =
+                    wait.map(|wait| wait.at.saturating_sub(now.wall).min(wait.wait)).unwrap_or_default();
                 due = wait.map_or(due, |wait| wait.at);
                 match left {
                     _ if self.parked.contains(&id) => Stands::Parked,
@@ -138,7 +142,7 @@ impl Ledger {
         if let Some(key) = key {
             self.keys.insert((agent, key), id);
         }
-        self.put(id, Slot { agent, priority, due, key, stands });
+        self.put(id, Slot { agent, priority, due, stands });
     }
 
     /// A launch is not to be claimed in this process, however often it comes back.

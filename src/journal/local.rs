@@ -14,32 +14,31 @@ use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
 use super::plan::{Appended, Bounds, Claim, Intent, Plan};
 use super::store::Store;
-use super::waiting::Waiting;
+use super::waiting::News;
 use crate::outcome::LaunchId;
 
 /// A journal over a store of this process: every method resolves when what it says is durable.
 pub(crate) struct Journal {
     committer: Committer,
     opened: Instant,
-    /// Changes when something has become ready, or will be due earlier than was known.
-    ready: watch::Sender<()>,
-    waiting: Waiting,
+    news: Arc<News>,
 }
 
 impl Journal {
     /// Opens what the store holds, for one system. What ran when the last one died is ready to run again.
     pub(crate) async fn open(store: Box<dyn Store>, bounds: Bounds) -> Result<Self, JournalError> {
-        let opened = Instant::now();
+        let (opened, news) = (Instant::now(), Arc::<News>::default());
+        let theirs = Arc::clone(&news);
         let now = Now { wall: millis(), steady: Duration::ZERO };
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let opening = tokio::task::spawn_blocking(move || {
-            let mut plan = Plan::open(store, bounds, now)?;
+            let mut plan = Plan::open(store, bounds, theirs, now)?;
             plan.commit_recovery()?;
             Committer::start(plan)
         });
         let closed = |error| JournalError::new(JournalErrorKind::Closed).because(error);
         let committer = opening.await.map_err(closed)??;
-        Ok(Self { committer, opened, ready: watch::Sender::new(()), waiting: Waiting::default() })
+        Ok(Self { committer, opened, news })
     }
 
     fn now(&self) -> Now {
@@ -71,11 +70,7 @@ impl Journal {
             intent.input = self.put(key::INPUTS, id, input).await?;
             staged = Some(id);
         }
-        let appended = self.ask(move |plan, now| plan.append(staged, intent, now)).await?;
-        if matches!(appended, Appended::New(_)) {
-            self.ready.send_replace(());
-        }
-        Ok(appended)
+        self.ask(move |plan, now| plan.append(staged, intent, now)).await
     }
 
     /// Claims at most `max` launches of these agents, and says when the next one is due if that can be said.
@@ -93,9 +88,7 @@ impl Journal {
 
     /// Gives back what stands as running of these agents, and says how much that is.
     pub(crate) async fn give_back(&self, agents: Arc<[String]>) -> Result<usize, JournalError> {
-        let given_back = self.ask(move |plan, now| plan.give_back(&agents, now)).await?;
-        self.ready.send_replace(());
-        Ok(given_back)
+        self.ask(move |plan, now| plan.give_back(&agents, now)).await
     }
 
     /// Gives a claim back whose input this process cannot read; it is not claimed again here.
@@ -105,7 +98,7 @@ impl Journal {
 
     /// Tells when there may be something to claim that there was not before.
     pub(crate) fn ready(&self) -> watch::Receiver<()> {
-        self.ready.subscribe()
+        self.news.ready.subscribe()
     }
 
     /// The input of a claimed launch.
@@ -125,7 +118,7 @@ impl Journal {
         } else {
             let stage = self.ask(move |plan, now| plan.stage_output(id, epoch, attempt, now));
             if let Err(refused) = stage.await? {
-                return Ok(self.moved(id, Err(refused)));
+                return Ok(Err(refused));
             }
             self.put(key::OUTPUTS, id, output.to_vec()).await?
         };
@@ -138,20 +131,7 @@ impl Journal {
         id: LaunchId,
         event: Event,
     ) -> Result<Result<Head, Refused>, JournalError> {
-        let moved = self.ask(move |plan, now| plan.advance(id, event, now)).await?;
-        Ok(self.moved(id, moved))
-    }
-
-    /// Tells those who wait for it that a launch has moved.
-    fn moved(&self, id: LaunchId, moved: Result<Head, Refused>) -> Result<Head, Refused> {
-        match &moved {
-            Ok(head) if matches!(head.state, State::Pending(_)) => drop(self.ready.send_replace(())),
-            Ok(head) if !head.state.is_final() => {}
-            // It may have ended with a commit that seemed to have failed: then nobody was told.
-            Ok(_) | Err(Refused::Ended) => self.waiting.tell(id),
-            Err(_) => {}
-        }
-        moved
+        self.ask(move |plan, now| plan.advance(id, event, now)).await
     }
 
     /// What is recorded of a launch, and whether it is parked.
@@ -175,7 +155,7 @@ impl Journal {
     pub(crate) async fn ended(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         loop {
             // Registered before the look, or an end between the two would not be heard.
-            let told = self.waiting.wait_for(id);
+            let told = self.news.ends.wait_for(id);
             let head = self.head(id).await?;
             if head.as_ref().is_none_or(|head| head.state.is_final()) {
                 return Ok(head);
@@ -195,7 +175,7 @@ impl Journal {
     /// Takes no further requests; what waits is answered, then the store is closed.
     pub(crate) fn close(&self) {
         self.committer.close();
-        self.waiting.close();
+        self.news.ends.close();
     }
 
     /// Waits until the store is closed.

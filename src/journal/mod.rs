@@ -27,10 +27,10 @@ pub(crate) mod sled;
 pub(crate) mod store;
 mod waiting;
 
+pub use backend::MemoryJournal;
 #[cfg(feature = "sled")]
 pub use backend::SledJournal;
 pub(crate) use backend::{IntoJournal, Opened};
-pub use backend::MemoryJournal;
 pub use error::{JournalError, JournalErrorKind};
 pub(crate) use intent::{Delivery, EndedBy, Event, Head, Refused, RestartTerms, State, Stored, Terms};
 pub(crate) use local::Journal;

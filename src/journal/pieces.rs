@@ -86,7 +86,8 @@ impl Plan {
             if !head.as_ref().is_some_and(|head| in_pieces(&head.input)) {
                 self.remove_pieces(key::INPUTS, id)?;
             }
-            let is_output = |head: &Head| matches!(&head.state, State::Done { output, .. } if in_pieces(output));
+            let is_output =
+                |head: &Head| matches!(&head.state, State::Done { output, .. } if in_pieces(output));
             if !head.as_ref().is_some_and(is_output) {
                 self.remove_pieces(key::OUTPUTS, id)?;
             }

@@ -1,6 +1,7 @@
 //! What is asked of a journal, one request at a time, on the thread that owns the store.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::attempts::Attempts;
 use super::error::{JournalError, JournalErrorKind};
@@ -11,6 +12,7 @@ use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
 use super::record::{self, Kind, RecordError};
 use super::store::{Change, LONGEST_VALUE, Store};
+use super::waiting::News;
 use crate::outcome::LaunchId;
 
 /// How many launches are brought back by one commit.
@@ -27,6 +29,16 @@ pub(crate) struct Plan {
     ids: Ids,
     attempts: Attempts,
     bounds: Bounds,
+    news: Arc<News>,
+    /// What there will be to tell after the commit.
+    untold: Untold,
+}
+
+/// News that are not durable yet.
+#[derive(Debug, Default)]
+struct Untold {
+    pending: bool,
+    ended: Vec<LaunchId>,
 }
 
 /// What a system asks of its journal.
@@ -73,13 +85,18 @@ impl Plan {
     /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
     ///
     /// The changes of that wait in the batch; nothing may run before they are committed.
-    pub(crate) fn open(store: Box<dyn Store>, bounds: Bounds, now: Now) -> Result<Self, JournalError> {
+    pub(crate) fn open(
+        store: Box<dyn Store>,
+        bounds: Bounds,
+        news: Arc<News>,
+        now: Now,
+    ) -> Result<Self, JournalError> {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
-        let (batch, waiting) = (Vec::new(), HashMap::new());
-        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, bounds };
+        let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
+        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, bounds, news, untold };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -90,10 +107,15 @@ impl Plan {
     pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
         self.batch.clear();
         self.waiting.clear();
+        self.untold = Untold::default();
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
         self.ledger = Ledger::default();
-        self.load(now)
+        self.load(now)?;
+        // What seemed to have failed may be there.
+        self.news.ready.send_replace(());
+        self.news.ends.tell_all();
+        Ok(())
     }
 
     /// Whether anything waits for a commit.
@@ -112,6 +134,11 @@ impl Plan {
         self.attempts.commit();
         self.batch.clear();
         self.waiting.clear();
+        let Untold { pending, ended } = std::mem::take(&mut self.untold);
+        if pending {
+            self.news.ready.send_replace(());
+        }
+        ended.into_iter().for_each(|id| self.news.ends.tell(id));
         Ok(())
     }
 
@@ -153,7 +180,12 @@ impl Plan {
     }
 
     /// Whether another launch may be recorded under this name, or which one is there.
-    pub(crate) fn look_up(&self, agent: &str, name: Option<&str>, digest: u128) -> Result<Option<Appended>, JournalError> {
+    pub(crate) fn look_up(
+        &self,
+        agent: &str,
+        name: Option<&str>,
+        digest: u128,
+    ) -> Result<Option<Appended>, JournalError> {
         if let Some(name) = name {
             if let Some(id) = self.ledger.by_key(agent, fingerprint(name)) {
                 let known = self.head(id)?.is_some_and(|head| head.digest == digest);
@@ -164,7 +196,12 @@ impl Plan {
     }
 
     /// Records an intent. One whose input stands in pieces has been given its id before.
-    pub(crate) fn append(&mut self, id: Option<LaunchId>, intent: Intent, now: Now) -> Result<Appended, JournalError> {
+    pub(crate) fn append(
+        &mut self,
+        id: Option<LaunchId>,
+        intent: Intent,
+        now: Now,
+    ) -> Result<Appended, JournalError> {
         if let Some(there) = self.look_up(&intent.agent, intent.key.as_deref(), intent.digest)? {
             if let Some(id) = id {
                 self.remove_pieces(key::INPUTS, id)?;
@@ -197,7 +234,12 @@ impl Plan {
     }
 
     /// Claims at most `max` launches of these agents: their attempts have begun as far as the journal is concerned.
-    pub(crate) fn claim(&mut self, agents: &[String], max: usize, now: Now) -> Result<Vec<Claim>, JournalError> {
+    pub(crate) fn claim(
+        &mut self,
+        agents: &[String],
+        max: usize,
+        now: Now,
+    ) -> Result<Vec<Claim>, JournalError> {
         let mut claims = Vec::new();
         for id in self.ledger.next(agents, max, now) {
             let Some(mut head) = self.head(id)? else { continue };
@@ -243,7 +285,8 @@ impl Plan {
     /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
     pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
         let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
-        let left: Vec<_> = self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
+        let left: Vec<_> =
+            self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         for (id, attempt) in &left {
             let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun: true };
             // Refused only if it does not run, and then it would not be here.
@@ -293,6 +336,11 @@ impl Plan {
         self.put(Kind::Head, key::of(key::HEADS, id), head)?;
         self.waiting.insert(id, self.batch.len() - 1);
         self.ledger.set(id, key_of(head), head, now);
+        match head.state {
+            State::Pending(_) => self.untold.pending = true,
+            State::Running { .. } => {}
+            _ => self.untold.ended.push(id),
+        }
         Ok(())
     }
 
@@ -323,7 +371,11 @@ fn fingerprint(text: &str) -> u128 {
     super::digest::of(text.as_bytes())
 }
 
-pub(super) fn read<T: serde::de::DeserializeOwned>(kind: Kind, key: &[u8], bytes: &[u8]) -> Result<T, JournalError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    kind: Kind,
+    key: &[u8],
+    bytes: &[u8],
+) -> Result<T, JournalError> {
     record::open(kind, key, bytes).map_err(damaged)
 }
 

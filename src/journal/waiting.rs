@@ -1,12 +1,21 @@
-//! Those who wait for the end of a launch.
+//! Those who wait for news of launches.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::outcome::LaunchId;
+
+/// What a commit makes known, whether or not whoever asked for it still waits.
+#[derive(Default)]
+pub(super) struct News {
+    /// Changes when something has become ready, or will be due earlier than was known.
+    pub(super) ready: watch::Sender<()>,
+    pub(super) ends: Waiting,
+}
 
 /// Those who wait for the end of a launch, all of the same one together.
 #[derive(Default)]
@@ -45,6 +54,11 @@ impl Waiting {
         if let Some(room) = lock(&self.rooms).get(&id) {
             room.end.cancel();
         }
+    }
+
+    /// It is not known which launches have ended: everybody looks.
+    pub(super) fn tell_all(&self) {
+        lock(&self.rooms).values().for_each(|room| room.end.cancel());
     }
 
     /// Nobody will be told any more.

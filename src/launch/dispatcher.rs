@@ -1,43 +1,52 @@
 //! What runs recorded launches.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use futures::future::{BoxFuture, Either, select};
-use futures::stream::{self, BoxStream, FuturesUnordered, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
 
-use crate::agent::{AgentContext, AgentRef, Bodies, Body, Launched, Roster};
-use crate::journal::{Claim, EndedBy, Event, Journal, JournalError, LaunchId};
-use crate::outcome::{AgentError, Cause, Failure, Outcome};
-use crate::policy::Limits;
-use crate::supervisor::tree::{Service, Tree};
-use crate::supervisor::{Fed, Goal, Order, Policy, Source, Work, feed};
-
-/// An agent as launches have it: bytes in, bytes out.
-pub(crate) type Runnable = AgentRef<Vec<u8>, Vec<u8>>;
+use super::bytes::Runnable;
+use super::life::Life;
+use crate::agent::Bodies;
+use crate::journal::{Journal, JournalError};
+use crate::supervisor::tree::{Phase, Service, Tree};
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///
 /// They run as one run without an end, whose items are claims. A launch has one attempt in it: whether another follows
-/// is decided where it is recorded, so that a process that dies decides nothing.
+/// is decided where the outcome is recorded, so that it does not depend on this process.
 pub(crate) struct Dispatcher {
-    journal: Arc<Journal>,
-    agents: HashMap<String, Runnable>,
-    concurrency: usize,
-    /// Code of attempts that still runs, whichever life of the service has started it.
-    bodies: Arc<Bodies>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) agents: BTreeMap<String, Runnable>,
+    pub(super) names: Arc<[String]>,
+    pub(super) concurrency: usize,
+    /// Code of attempts that runs, whichever life of the service has started it.
+    pub(super) bodies: Arc<Bodies>,
+    /// How many attempts with a timeout are under way.
+    pub(super) limited: Arc<AtomicUsize>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(journal: Arc<Journal>, agents: HashMap<String, Runnable>, concurrency: usize) -> Self {
-        Self { journal, agents, concurrency, bodies: Arc::default() }
+    pub(crate) fn new(journal: Arc<Journal>, agents: BTreeMap<String, Runnable>, concurrency: usize) -> Self {
+        let names = agents.keys().cloned().collect();
+        Self { journal, agents, names, concurrency, bodies: Arc::default(), limited: Arc::default() }
     }
 
-    fn names(&self) -> Arc<[String]> {
-        self.agents.keys().cloned().collect()
+    /// One life, from its first claim to its last record.
+    async fn live(self: Arc<Self>, tree: &Arc<Tree>) -> Result<(), JournalError> {
+        // What an earlier life has started ends before it is started again.
+        let bodies = Arc::clone(&self.bodies);
+        if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
+            self.journal.give_back(Arc::clone(&self.names)).await?;
+            Life::new(Arc::clone(&self), Arc::clone(tree)).live().await?;
+        }
+        if tree.phase() > Phase::Running {
+            let handed_back = self.journal.give_back(Arc::clone(&self.names)).await?;
+            tree.gate.hand_back(handed_back);
+        }
+        Ok(())
     }
 }
 
@@ -48,39 +57,13 @@ impl Service for Dispatcher {
 
     fn serve(self: Arc<Self>, tree: Arc<Tree>) -> BoxFuture<'static, Result<(), String>> {
         Box::pin(async move {
-            // What an earlier life has started ends before it is started again.
-            self.bodies.returned().await;
-            let names = self.names();
-            self.journal.give_back(Arc::clone(&names)).await.map_err(|error| format!("{error:#}"))?;
-            Shift::new(self, names, tree).work().await.map_err(|error| format!("{error:#}"))
+            // The system ends only when everything that has come out is recorded.
+            let _errand = tree.begin_errand();
+            self.live(&tree).await.map_err(|error| format!("{error:#}"))
         })
     }
-}
 
-/// One life of the service.
-struct Shift {
-    dispatcher: Arc<Dispatcher>,
-    names: Arc<[String]>,
-    tree: Arc<Tree>,
-    slots: Arc<Semaphore>,
-    under_way: Arc<Launched>,
-    claims: Arc<Mutex<HashMap<LaunchId, Claimed>>>,
-}
-
-/// A claim that is not concluded, and its slot.
-struct Claimed {
-    claim: Claim,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Shift {
-    fn new(dispatcher: Arc<Dispatcher>, names: Arc<[String]>, tree: Arc<Tree>) -> Self {
-        let slots = Arc::new(Semaphore::new(dispatcher.concurrency));
-        Self { dispatcher, names, tree, slots, under_way: Arc::default(), claims: Arc::default() }
-    }
-
-    /// Works until the system shuts down.
-    async fn work(self) -> Result<(), JournalError> {
-        todo!()
+    fn close(&self) {
+        self.journal.close();
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::journal::{JournalError, LaunchId};
+use crate::journal::JournalError;
+use crate::outcome::LaunchId;
 
 /// Why a launch was not recorded. Nothing of it will run, unless the journal itself failed: then nobody knows, and launching
 /// again under the same [key](super::Launch::key) makes it exactly one.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use super::error::{LaunchError, LaunchErrorKind};
 use super::ticket::Ticket;
@@ -62,8 +63,7 @@ impl<O> Launch<O> {
             priority: 0,
             lane: None,
         };
-        // By way of a value, whose keys are sorted: equal inputs have equal bytes.
-        let input = serde_json::to_value(input).and_then(|input| serde_json::to_vec(&input));
+        let input = canonical(input);
         Self {
             journal,
             agent: agent.shared_name(),
@@ -125,5 +125,27 @@ impl<O: Payload> IntoFuture for Launch<O> {
 impl<O> fmt::Debug for Launch<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Launch").field("agent", &self.agent).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// An input as JSON, such that equal inputs have equal bytes: keys are sorted, however a map gives them.
+fn canonical<I: Payload>(input: &I) -> Result<Vec<u8>, serde_json::Error> {
+    match serde_json::to_value(input) {
+        Ok(value) => serde_json::to_vec(&sorted(value)),
+        // A number that a value cannot hold.
+        Err(_) => serde_json::to_vec(input),
+    }
+}
+
+/// A value whose keys are sorted, whether or not somebody in the build has asked serde_json to keep their order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+            fields.into_iter().collect()
+        }
+        other => other,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::error::TicketError;
 use super::outcome::outcome_of;
 use crate::agent::Payload;
-use crate::journal::{Head, Journal, LaunchId, State};
-use crate::outcome::Outcome;
+use crate::journal::{Event, Head, Journal, Refused, State};
+use crate::outcome::{LaunchId, Outcome};
 
 /// The receipt of a launch: its intent is recorded.
 ///
@@ -26,6 +26,8 @@ pub struct Ticket<O> {
 pub enum LaunchStatus {
     /// It waits for its next attempt, or for its first.
     Pending,
+    /// It waits for a process that can run it: its agent is not registered in this one, or does not take its input any more.
+    Parked,
     /// An attempt is under way.
     Running,
     /// It has succeeded, and its output is recorded.
@@ -39,7 +41,7 @@ pub enum LaunchStatus {
 }
 
 impl<O> Ticket<O> {
-    pub(super) fn new(journal: Arc<Journal>, id: LaunchId, known: bool) -> Self {
+    pub(crate) fn new(journal: Arc<Journal>, id: LaunchId, known: bool) -> Self {
         Self { journal, id, known, output: PhantomData }
     }
 
@@ -58,8 +60,9 @@ impl<O> Ticket<O> {
     /// # Errors
     /// [`TicketError`], if that cannot be read.
     pub async fn status(&self) -> Result<LaunchStatus, TicketError> {
-        let head = self.journal.head(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
+        let (head, parked) = self.journal.look(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
         Ok(match head.state {
+            State::Pending(_) if parked => LaunchStatus::Parked,
             State::Pending(_) => LaunchStatus::Pending,
             State::Running { .. } => LaunchStatus::Running,
             State::Done { .. } => LaunchStatus::Done,
@@ -67,6 +70,38 @@ impl<O> Ticket<O> {
             State::Cancelled { .. } => LaunchStatus::Cancelled,
             State::Ambiguous { .. } => LaunchStatus::Ambiguous,
         })
+    }
+
+    /// Records that nobody wants the launch any more. One that waits is cancelled at once. An attempt that runs is not
+    /// stopped: if it gives a value, that counts, and otherwise the launch is cancelled when it ends. `false` if the launch
+    /// had ended before.
+    ///
+    /// # Errors
+    /// [`TicketError`], if it could not be recorded.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the cancellation may have been recorded or not. It may be called again.
+    pub async fn cancel(&self) -> Result<bool, TicketError> {
+        self.advance(Event::Cancel).await
+    }
+
+    /// Gives a launch that is [dead](LaunchStatus::Dead) a new series of attempts, under the same id. `false` if it is not.
+    ///
+    /// # Errors
+    /// [`TicketError`], if it could not be recorded.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the new series may have been recorded or not. It may be called again.
+    pub async fn requeue(&self) -> Result<bool, TicketError> {
+        self.advance(Event::Requeue).await
+    }
+
+    async fn advance(&self, event: Event) -> Result<bool, TicketError> {
+        match self.journal.advance(self.id, event).await? {
+            Ok(_) => Ok(true),
+            Err(Refused::Unknown) => Err(TicketError::Unknown(self.id)),
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -94,7 +129,9 @@ impl<O: Payload> Ticket<O> {
     }
 
     async fn read(&self, head: &Head) -> Result<Outcome<O>, TicketError> {
-        let Some(output) = self.journal.output(self.id, head).await? else { return Ok(Err(outcome_of(head))) };
+        let Some(output) = self.journal.output(self.id, head).await? else {
+            return Ok(Err(outcome_of(head)));
+        };
         let output = serde_json::from_slice(&output);
         output.map(Ok).map_err(|error| TicketError::BadOutput { id: self.id, reason: error.to_string() })
     }

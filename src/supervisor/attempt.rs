@@ -106,8 +106,8 @@ impl<'a> Desk<'a> {
     fn fresh_context(&self, index: usize) -> AgentContext {
         let cancelled = self.control.info.cancelled.child_token();
         let run = Arc::clone(&self.control.info);
-        let key = run.roster.arrived_key(index);
-        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies), key))
+        let (key, launched) = (run.roster.arrived_key(index), run.roster.launched(index));
+        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies), key, launched))
     }
 }
 

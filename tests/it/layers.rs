@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module imports only from those before it.
-const LAYERS: [&str; 8] =
-    ["policy", "outcome", "agent", "journal", "supervisor", "fan_out", "system", "actor"];
+const LAYERS: [&str; 9] =
+    ["policy", "outcome", "agent", "journal", "supervisor", "fan_out", "launch", "system", "actor"];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

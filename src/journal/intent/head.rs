@@ -101,11 +101,8 @@ impl From<&RestartTerms> for Restart {
     fn from(terms: &RestartTerms) -> Self {
         let backoff =
             Backoff { base: terms.base, factor: terms.factor, max: terms.max, jitter: terms.jitter };
-        let triggers = [
-            (terms.error, Trigger::Error),
-            (terms.panic, Trigger::Panic),
-            (terms.timeout, Trigger::Timeout),
-        ];
+        let triggers =
+            [(terms.error, Trigger::Error), (terms.panic, Trigger::Panic), (terms.timeout, Trigger::Timeout)];
         let triggers = triggers.into_iter().filter_map(|(follows, trigger)| follows.then_some(trigger));
         // A policy that was stored has at least one attempt and one trigger, as every policy.
         Restart::attempts(terms.attempts.max(1)).backoff(backoff).only(triggers)
@@ -118,13 +115,26 @@ pub(crate) enum State {
     /// It waits for its next attempt: for a slot, and until it is due.
     Pending(Option<Due>),
     /// An attempt runs, or did so when the process of this epoch died.
-    Running { epoch: u64, since: Millis, cancel: bool },
-    Done { at: Millis, output: Stored },
+    Running {
+        epoch: u64,
+        since: Millis,
+        cancel: bool,
+    },
+    Done {
+        at: Millis,
+        output: Stored,
+    },
     /// Out of attempts; kept with its input until somebody decides.
-    Dead { at: Millis },
-    Cancelled { at: Millis },
+    Dead {
+        at: Millis,
+    },
+    Cancelled {
+        at: Millis,
+    },
     /// At most once: a body started, and nobody knows how far it came.
-    Ambiguous { at: Millis },
+    Ambiguous {
+        at: Millis,
+    },
 }
 
 /// When a wait is over: at this time, or after this span if the clock went back.

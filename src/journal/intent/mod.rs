@@ -6,5 +6,5 @@
 mod head;
 mod step;
 
-pub(crate) use head::{Delivery, Due, Ended, EndedBy, Head, Millis, RestartTerms, State, Stored, Terms};
+pub(crate) use head::{Delivery, EndedBy, Head, Millis, RestartTerms, State, Stored, Terms};
 pub(crate) use step::{Event, Refused, is_current, step};

@@ -24,7 +24,15 @@ pub(crate) enum Event {
     /// The attempt has given a value.
     Succeed { epoch: u64, attempt: u32, output: Stored },
     /// The attempt has ended without one. `floor` is the least wait that it asked for, `roll` the dice of the jitter.
-    Fail { epoch: u64, attempt: u32, by: EndedBy, message: String, code: Option<String>, floor: Duration, roll: f64 },
+    Fail {
+        epoch: u64,
+        attempt: u32,
+        by: EndedBy,
+        message: String,
+        code: Option<String>,
+        floor: Duration,
+        roll: f64,
+    },
     /// The attempt is given back: at a shutdown, or because its supervisor died. `begun` says whether its body was.
     Release { epoch: u64, attempt: u32, begun: bool },
     /// The process of the attempt has died.
@@ -77,7 +85,8 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             head.suspect = false;
             head.failures += 1;
             remember(head, Ended { attempt, epoch, at: now, by, message, code });
-            head.state = if cancel { cancelled(head, now) } else { after_failure(head, by, floor, roll, now) };
+            head.state =
+                if cancel { cancelled(head, now) } else { after_failure(head, by, floor, roll, now) };
             Ok(())
         }
         Event::Release { epoch, attempt, begun } => {
