@@ -145,6 +145,11 @@ impl Ledger {
         self.put(id, Slot { agent, priority, due, stands });
     }
 
+    /// Whether a suspect waits, and none runs.
+    pub(crate) fn has_way_for_suspect(&self) -> bool {
+        !self.suspect_runs && !self.suspects.is_empty()
+    }
+
     /// A launch is not to be claimed in this process, however often it comes back.
     pub(crate) fn park(&mut self, id: LaunchId) {
         self.parked.insert(id);

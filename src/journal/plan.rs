@@ -341,6 +341,8 @@ impl Plan {
             State::Running { .. } => {}
             _ => self.untold.ended.push(id),
         }
+        // The end of one suspect makes way for the next.
+        self.untold.pending |= self.ledger.has_way_for_suspect();
         Ok(())
     }
 
