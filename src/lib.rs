@@ -51,4 +51,5 @@ pub use system::{
 #[doc(hidden)]
 pub mod probe {
     pub use crate::journal::probe::{Pairs, StoreProbe, Trap};
+    pub use crate::journal::sample::Sample;
 }

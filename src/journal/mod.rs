@@ -22,6 +22,8 @@ mod plan;
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) mod probe;
 mod record;
+#[cfg(feature = "failpoints")]
+pub(crate) mod sample;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod store;

@@ -19,6 +19,7 @@ mod examples;
 mod failures;
 mod foreach_stream;
 mod input;
+mod intents;
 mod journal_damage;
 mod journal_disk;
 mod journal_kills;
