@@ -2,6 +2,19 @@
 //!
 //! What is above a [`Store`](store::Store) is the same for every backend; a store keeps pairs of keys and values, and
 //! makes batches of changes durable.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | `Journal` | what a system asks: async, and every answer rests on what is durable |
+//! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
+//! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
+//! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `intent` | what is recorded of a launch (`Head`), and how it moves from state to state (`step`): pure |
+//! | `record` | how a record stands in the store; the only place that names bincode |
+//! | `sled`, `memory` | the stores |
+//!
+//! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
+//! which are written before the head and removed with it.
 
 mod attempts;
 mod backend;
@@ -22,7 +35,8 @@ mod plan;
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) mod probe;
 mod record;
-#[cfg(feature = "failpoints")]
+mod recovery;
+#[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) mod sample;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;

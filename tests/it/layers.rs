@@ -75,8 +75,18 @@ fn only_the_store_on_disk_names_sled() {
 }
 
 #[test]
-fn policies_are_pure() {
-    for (path, text) in sources(&src().join("policy")) {
+fn only_the_records_name_bincode() {
+    for (path, text) in sources(&src()) {
+        if !path.ends_with("journal/record.rs") {
+            assert!(!code(&text).any(|line| line.contains("bincode")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn policies_and_the_state_machine_of_launches_are_pure() {
+    let pure = [src().join("policy"), src().join("journal").join("intent")];
+    for (path, text) in pure.iter().flat_map(|folder| sources(folder)) {
         for word in
             ["async ", "Instant", "SystemTime", "tokio", "fastrand::u", "fastrand::f", "Mutex", "Atomic"]
         {
