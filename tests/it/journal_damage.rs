@@ -141,6 +141,23 @@ fn damage_anywhere_in_the_file_loses_no_record_in_silence() {
 }
 
 #[test]
+fn a_store_whose_records_are_refused_as_corrupt_is_set_aside_when_it_is_closed() {
+    let directory = journal();
+    let store = StoreProbe::sled(&directory.journal()).unwrap();
+    assert!(store.refuse(JournalErrorKind::NewerFormat).is_err());
+    drop(store);
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    assert!(store.refuse(JournalErrorKind::Corrupt).is_err());
+    let error = store.reopen().unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
+    let aside = error.set_aside().unwrap();
+    assert!(aside.join("store-1").join("db").exists());
+    assert_eq!(store.reopen().unwrap_err().kind(), JournalErrorKind::Corrupt, "it was begun anew");
+    drop(store);
+    assert_eq!(names(&directory.journal()), ["lock", "quarantined"]);
+}
+
+#[test]
 fn who_removes_the_note_begins_anew_and_who_puts_the_store_back_goes_on() {
     let directory = journal();
     let journal = directory.journal();
