@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::JournalError;
 use super::failpoint::{self, Armed, Fault};
 use super::memory::MemoryStore;
 use super::sled::{Compaction, SledStore};
 use super::store::{Change, Store};
+use super::{JournalError, JournalErrorKind};
 
 /// Pairs of keys and values.
 pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -63,6 +63,11 @@ impl StoreProbe {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         self.0.scan(prefix, &mut each)
+    }
+
+    /// Scans, and refuses the first record.
+    pub fn refuse(&self, kind: JournalErrorKind) -> Result<(), JournalError> {
+        self.scan_until(b"", |_, _| Err(JournalError::new(kind)))
     }
 
     /// Opens the store anew, in the same place.

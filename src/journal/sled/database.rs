@@ -52,9 +52,14 @@ impl Database {
         let file =
             File::options().create(true).truncate(false).read(true).write(true).open(path.join(FILE))?;
         let start = Instant::now();
-        let db = loop {
+        let (db, counts) = loop {
             let config = Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
-            match guarded(|| config.open()) {
+            let opened = guarded(|| {
+                let db = config.open()?;
+                let counts = db.open_tree(COUNTS)?;
+                Ok((db, counts))
+            });
+            match opened {
                 Err(error)
                     if error.kind() == JournalErrorKind::OwnedByAnotherProcess
                         && start.elapsed() < LET_GO =>
@@ -64,7 +69,6 @@ impl Database {
                 result => break result.map_err(damaged_if_short)?,
             }
         };
-        let counts = guarded(|| db.open_tree(COUNTS))?;
         Ok(Self { db, counts, file, path: path.to_owned(), journal: journal.to_owned() })
     }
 
@@ -157,6 +161,14 @@ impl Database {
     /// The bytes of the file.
     pub(super) fn file_size(&self) -> Result<u64, JournalError> {
         Ok(self.file.metadata()?.len())
+    }
+
+    /// Goes on with the database, or closes it after an error. What the kernel says about the files then counts more.
+    pub(super) fn or_close<T>(self, result: Result<T, JournalError>) -> Result<(Self, T), JournalError> {
+        match result {
+            Ok(value) => Ok((self, value)),
+            Err(error) => Err(self.close().err().unwrap_or(error)),
+        }
     }
 
     /// Drops all that is sled's, which writes what is left to write, and syncs it.

@@ -72,11 +72,8 @@ impl Directory {
         for entry in fs::read_dir(self.path())? {
             let name = entry?.file_name();
             let text = name.to_string_lossy();
-            if text.starts_with(STORE)
-                || text.starts_with(WATERMARK)
-                || text == PROGRESS
-                || text == NOT_SYNCED
-            {
+            let replaced = [WATERMARK, NOT_SYNCED].iter().any(|part| text.starts_with(part));
+            if replaced || text.starts_with(STORE) || text == PROGRESS {
                 parts.push(name);
             }
         }

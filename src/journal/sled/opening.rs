@@ -60,17 +60,16 @@ fn attempt(directory: &Directory, compaction: Compaction) -> Result<Opened, Jour
     if mark.store == 0 {
         mark = renewal::begin(directory)?;
     }
-    let mut database = existing(directory, mark)?;
-    if let Some(reason) = renewal::reason(directory, &database, compaction)? {
+    let database = existing(directory, mark)?;
+    let reason = renewal::reason(directory, &database, compaction);
+    let (mut database, reason) = database.or_close(reason)?;
+    if let Some(reason) = reason {
         mark = renewal::renew(directory, database, mark, reason)?;
         database = existing(directory, mark)?;
     }
-    match count(directory, &database, mark)
-        .and_then(|commits| Ok((commits, Progress::open(directory.path())?)))
-    {
-        Ok((commits, progress)) => Ok(Opened { database, commits, progress }),
-        Err(error) => Err(database.close().err().unwrap_or(error)),
-    }
+    let counted = count(directory, &database, mark);
+    let (database, (commits, progress)) = database.or_close(counted)?;
+    Ok(Opened { database, commits, progress })
 }
 
 /// Says that a journal begins here, before there is anything of it. So a store without a watermark has lost it.
@@ -92,10 +91,8 @@ fn existing(directory: &Directory, mark: Watermark) -> Result<Database, JournalE
         );
     }
     let database = Database::open(&path, directory.path())?;
-    match check(directory, &database, mark) {
-        Ok(()) => Ok(database),
-        Err(error) => Err(database.close().err().unwrap_or(error)),
-    }
+    let checked = check(directory, &database, mark);
+    Ok(database.or_close(checked)?.0)
 }
 
 /// A store that knows of fewer commits than there were has lost records.
@@ -111,7 +108,11 @@ fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<
 }
 
 /// Makes durable what sled has left to the kernel, and counts this opening as a commit: first in the store, then beside it.
-fn count(directory: &Directory, database: &Database, mark: Watermark) -> Result<u64, JournalError> {
+fn count(
+    directory: &Directory,
+    database: &Database,
+    mark: Watermark,
+) -> Result<(u64, Progress), JournalError> {
     durable::sync_tree(database.path())?;
     directory.sync()?;
     hit("store.open.synced", directory.path())?;
@@ -120,5 +121,5 @@ fn count(directory: &Directory, database: &Database, mark: Watermark) -> Result<
     hit("store.open.counted", directory.path())?;
     Watermark { commits, ..mark }.write(directory.path())?;
     hit("store.open.marked", directory.path())?;
-    Ok(commits)
+    Ok((commits, Progress::open(directory.path())?))
 }

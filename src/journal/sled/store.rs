@@ -16,7 +16,7 @@ use crate::journal::{JournalError, JournalErrorKind};
 #[derive(Debug)]
 pub(crate) struct SledStore {
     condition: Condition,
-    /// Whether a record could not be read. The store is set aside as soon as it is closed.
+    /// Whether a record could not be read, or was refused as corrupt. The store is set aside as soon as it is closed.
     damaged: Cell<bool>,
     compaction: Compaction,
     // After the database, whose files it protects: fields are dropped in this order.
@@ -54,7 +54,7 @@ impl SledStore {
         }
     }
 
-    /// Damage that sled does not see before the record is read.
+    /// Damage that is not seen before the record is read: by sled, or by who takes the record and finds it wrong.
     fn read<T>(&self, result: Result<T, JournalError>) -> Result<T, JournalError> {
         result.map_err(|error| {
             if error.kind() == JournalErrorKind::Corrupt {
