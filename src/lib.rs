@@ -4,13 +4,16 @@
 //!
 //! | to … | see |
 //! |---|---|
-//! | run one agent over many items | [`foreach`], [`FanOut`] |
+//! | run one agent over many items | [`foreach`], [`foreach_stream`], [`FanOut`] |
 //! | run one agent over items as they come | [`foreach_stream`] |
 //! | run a few agents of different types together | [`branches`], [`AgentRef::branch`] |
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
+//! | embed it in a service | [`System`], [`Builder`], [`Status`] |
+//! | bring actors of your own | [`actor`] |
+//! | see what happened, attempt by attempt | [`Recorder`], [`Report`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
 //! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -77,10 +77,10 @@ impl<A: Actor> Pool<A> {
         Ok(place.actor.clone().map(|actor| (actor, Turn { pool: Arc::clone(self), number })))
     }
 
-    /// The actor of this place takes no messages, whatever its status says.
-    fn forget(&self, number: usize) {
-        if let Some(place) = self.places().places.get_mut(number) {
-            place.actor = None;
+    /// This actor takes no messages, whatever its status says. Its place may be another one's by now.
+    fn forget(&self, actor: &ActorRef<A::Msg>) {
+        for place in &mut self.places().places {
+            place.actor.take_if(|living| living.get_id() == actor.get_id());
         }
     }
 }
@@ -114,7 +114,9 @@ impl<A: Actor> Resident for Pool<A> {
     }
 
     fn leave(&self, place: usize) {
-        self.forget(place);
+        if let Some(place) = self.places().places.get_mut(place) {
+            place.actor = None;
+        }
     }
 
     fn close(&self) {
@@ -172,7 +174,7 @@ impl<A: Actor, I: Send + 'static, R: Send + 'static> Agent for Asker<A, I, R> {
             // An actor that has just ended gives the message back.
             match actor.send_message(message) {
                 Err(MessagingErr::SendErr(back)) => {
-                    self.pool.forget(turn.number);
+                    self.pool.forget(&actor);
                     message = back;
                 }
                 _ => {

@@ -23,6 +23,11 @@ use crate::supervisor::tree::{IntoResident, Resident as AnyPool};
 /// and keeps its slot until it does. Every end of a resident counts for its supervisor's
 /// [intensity](crate::SupervisorBuilder::intensity), also a stop of its own accord.
 ///
+/// A request that kills the actor whenever it comes is tried again as often as a restart policy of the agent allows, and kills
+/// as many actors: give such agents few attempts, or none of the intensity is left for others. Where a death ends the
+/// whole system, the call that caused it ends as `CallError::Ended` or as [`Cause::ShutDown`](crate::Cause::ShutDown),
+/// whichever comes first.
+///
 /// The agent may be used anywhere, also outside its system; once that has ended, calls fail at once.
 ///
 /// ```

@@ -83,8 +83,11 @@ pub struct Spawned<A: Actor, I, R> {
     make: Box<Make<A>>,
     message: Box<Message<A, I, R>>,
     /// The actor of each place of each run. Those of runs that are no more have ended, and are forgotten now and then.
-    living: Mutex<HashMap<usize, Guest<A::Msg>>>,
+    living: Mutex<Guests<A::Msg>>,
 }
+
+/// Actors by place.
+type Guests<M> = HashMap<(usize, usize), Guest<M>>;
 
 /// An actor, and for whom it works. Another run may have the same place later.
 struct Guest<M> {

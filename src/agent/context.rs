@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -31,28 +31,40 @@ pub(crate) struct Attempt {
     number: AtomicU32,
     /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
     deadline: AtomicU64,
-    cancelled: CancellationToken,
+    /// Whether it is over, or shall end, for a reason of its own.
+    over: AtomicBool,
+    /// Made when somebody asks for it: most attempts never do, and it is larger than all the rest.
+    token: OnceLock<CancellationToken>,
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
-    bodies: Arc<Bodies>,
-    /// The key, where keys come with the items.
-    key: Option<Arc<str>>,
-    /// The launch, if it is a launch's attempt.
-    launched: Option<Launched>,
+    bodies: Bodies,
+    /// What has come with the branch. Boxed, because it is rare and a context is to be small.
+    arrived: Option<Box<Arrived>>,
+}
+
+/// What comes with a branch, where branches come one by one.
+pub(crate) enum Arrived {
+    /// The key of an item.
+    Key(Arc<str>),
+    /// The launch whose attempt it is.
+    Launched(Launched),
 }
 
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
-    pub(crate) fn new(
-        run: Arc<RunInfo>,
-        cancelled: CancellationToken,
-        bodies: Arc<Bodies>,
-        key: Option<Arc<str>>,
-        launched: Option<Launched>,
-    ) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, arrived: Option<Arrived>) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
-        Self { run, index, number, deadline, cancelled, lent: AtomicBool::new(false), bodies, key, launched }
+        let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
+        let arrived = arrived.map(Box::new);
+        Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, arrived }
+    }
+
+    fn launched(&self) -> Option<&Launched> {
+        match self.arrived.as_deref() {
+            Some(Arrived::Launched(launched)) => Some(launched),
+            Some(Arrived::Key(_)) | None => None,
+        }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -65,6 +77,30 @@ impl Attempt {
 
     fn index(&self) -> usize {
         self.index.load(Ordering::Relaxed)
+    }
+
+    /// The attempt's token, a child of the run's.
+    fn token(&self) -> &CancellationToken {
+        let token = self.token.get_or_init(|| self.run.cancelled.child_token());
+        // Of this and `cancel`, the later one sees what the earlier one did.
+        fence(Ordering::SeqCst);
+        if self.over.load(Ordering::Relaxed) {
+            token.cancel();
+        }
+        token
+    }
+
+    fn cancel(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        let token = self.token.get().unwrap_or(&self.run.cancelled);
+        self.over.load(Ordering::Relaxed) || token.is_cancelled()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -111,13 +147,12 @@ impl AgentContext {
     pub(crate) fn may_serve_again(&self) -> bool {
         Arc::strong_count(&self.attempt) == 1
             && !self.attempt.lent.load(Ordering::Relaxed)
-            && self.attempt.key.is_none()
-            && self.attempt.launched.is_none()
+            && self.attempt.arrived.is_none()
     }
 
     /// Ends the attempt for those who hold its context.
     pub(crate) fn cancel(&self) {
-        self.attempt.cancelled.cancel();
+        self.attempt.cancel();
     }
 
     /// The run that the attempt belongs to.
@@ -137,13 +172,16 @@ impl AgentContext {
 
     /// The item's key in a [keyed](crate::FanOut::keyed) `foreach` or `foreach_stream`.
     pub fn key(&self) -> Option<&str> {
-        let key = self.attempt.key.as_ref().or_else(|| self.attempt.run.roster.key(self.attempt.index()));
+        let key = match self.attempt.arrived.as_deref() {
+            Some(Arrived::Key(key)) => Some(key),
+            Some(Arrived::Launched(_)) | None => self.attempt.run.roster.key(self.attempt.index()),
+        };
         key.map(AsRef::as_ref)
     }
 
     /// The attempt's number, from 1. That of a launch counts all its attempts, in whichever process.
     pub fn attempt(&self) -> u32 {
-        match &self.attempt.launched {
+        match self.attempt.launched() {
             Some(launched) => launched.attempt,
             None => self.attempt.number.load(Ordering::Relaxed),
         }
@@ -152,7 +190,7 @@ impl AgentContext {
     /// The launch whose attempt this is; `None` in a fan-out. It stays the same over all attempts, restarts of the process
     /// included: hand it on as an idempotency key, so that an effect that was made before a crash is not made twice.
     pub fn launch_id(&self) -> Option<LaunchId> {
-        self.attempt.launched.as_ref().map(|launched| launched.id)
+        self.attempt.launched().map(|launched| launched.id)
     }
 
     /// When the attempt will be stopped: the earlier of its timeout and its fan-out's deadline, on tokio's clock.
@@ -174,25 +212,25 @@ impl AgentContext {
     ///
     /// It may be dropped and called again at any time.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
-        self.attempt.cancelled.cancelled()
+        self.attempt.token().cancelled()
     }
 
     /// Whether the attempt shall end, or has ended. This is what a [`blocking`](crate::blocking) agent asks between
     /// two steps.
     pub fn is_cancelled(&self) -> bool {
-        self.attempt.cancelled.is_cancelled()
+        self.attempt.is_cancelled()
     }
 
     /// The token behind [`cancelled`](AgentContext::cancelled), for libraries that take one. It is the attempt's own:
     /// cancelling it affects nothing else, and does not stop the attempt.
     pub fn cancellation_token(&self) -> CancellationToken {
         self.attempt.lent.store(true, Ordering::Relaxed);
-        self.attempt.cancelled.clone()
+        self.attempt.token().clone()
     }
 
     /// The token of a run nested in the attempt: cancelled with the attempt, and by itself.
     pub(crate) fn child_token(&self) -> CancellationToken {
-        self.attempt.cancelled.child_token()
+        self.attempt.token().child_token()
     }
 
     /// The system that answers for the attempt's run.
@@ -206,13 +244,13 @@ impl AgentContext {
     }
 
     /// The child that makes the attempt: its place in the run, and how many children have had it before.
-    pub(crate) fn child(&self) -> (usize, usize) {
-        (Arc::as_ptr(&self.attempt.bodies).addr(), self.attempt.bodies.predecessors())
+    pub(crate) fn child(&self) -> ((usize, usize), usize) {
+        (self.attempt.bodies.place(), self.attempt.bodies.predecessors())
     }
 
     /// Announces code of this attempt that will outlive the attempt's future.
     pub(crate) fn enter_body(&self) -> Body {
-        let slot = self.attempt.launched.as_ref().and_then(|launched| launched.slot.upgrade());
+        let slot = self.attempt.launched().and_then(|launched| launched.slot.upgrade());
         self.attempt.bodies.enter().holding(slot)
     }
 }

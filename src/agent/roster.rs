@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::context::Arrived;
 use super::keys::Keys;
-use super::launches::{Launched, Launches};
+use super::launches::Launches;
 
 /// The names of a run's branches: which agent each has, and its label or key.
 #[derive(Debug)]
@@ -60,20 +61,20 @@ impl Roster {
     }
 
     /// The key, where keys come with the items.
-    #[inline]
-    pub(crate) fn arrived_key(&self, index: usize) -> Option<Arc<str>> {
+    fn arrived_key(&self, index: usize) -> Option<Arc<str>> {
         match self {
             Self::Arriving { keys, .. } => keys.get(index),
             Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) | Self::Launched(_) => None,
         }
     }
 
-    /// The launch whose attempt the branch makes.
+    /// What has come with the branch, where branches come one by one.
     #[inline]
-    pub(crate) fn launched(&self, index: usize) -> Option<Launched> {
+    pub(crate) fn arrived(&self, index: usize) -> Option<Arrived> {
         match self {
-            Self::Launched(launches) => launches.get(index),
-            Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) | Self::Arriving { .. } => None,
+            Self::Arriving { keys, .. } => keys.get(index).map(Arrived::Key),
+            Self::Launched(launches) => launches.get(index).map(Arrived::Launched),
+            Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) => None,
         }
     }
 

@@ -175,6 +175,30 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
+    /// Lets up to `lanes` attempts share a child actor, in lanes of its own. Unless set, each attempt has a child to
+    /// itself until there are 500 of them, and children beyond that have 64 lanes: an actor takes 7 KB, a lane
+    /// less than a tenth of it. `lanes(1)` gives each attempt a child to itself however many there are.
+    ///
+    /// Outcomes are the same. Attempts that share a child share one task, which has two consequences. They run in turn
+    /// and not in parallel, so those that compute delay each other; what computes for long belongs on a
+    /// [`blocking`](crate::blocking) thread, or in a fan-out with one lane. And a child with lanes is never killed for one
+    /// of them. An attempt that does not reach an `.await` when its time is up is reported as not stopped, as always,
+    /// and keeps its slot; but until it does reach one, the attempts in the lanes beside it stand still, and if their
+    /// time is up meanwhile, they are reported as not stopped too. If an attempt panics, only its lane begins anew,
+    /// where a child with one lane is replaced.
+    ///
+    /// There are never fewer children than worker threads for want of lanes, and a fan-out with
+    /// [`fresh_children`](FanOut::fresh_children) has one lane each.
+    ///
+    /// # Panics
+    /// If `lanes` is zero.
+    #[track_caller]
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        assert!(lanes > 0, "a child needs at least 1 lane: it could make no attempt");
+        self.limits.lanes = Some(lanes);
+        self
+    }
+
     /// Runs the branches and waits for every outcome, whatever it is. Outcomes are in the order of the branches.
     ///
     /// # Cancel safety

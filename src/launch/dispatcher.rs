@@ -23,7 +23,7 @@ pub(crate) struct Dispatcher {
     pub(super) names: Arc<[String]>,
     pub(super) concurrency: usize,
     /// Code of attempts that runs, whichever life of the service has started it.
-    pub(super) bodies: Arc<Bodies>,
+    pub(super) bodies: Bodies,
     /// How many attempts with a timeout are under way.
     pub(super) limited: Arc<AtomicUsize>,
 }
@@ -31,13 +31,13 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(journal: Arc<Journal>, agents: BTreeMap<String, Runnable>, concurrency: usize) -> Self {
         let names = agents.keys().cloned().collect();
-        Self { journal, agents, names, concurrency, bodies: Arc::default(), limited: Arc::default() }
+        Self { journal, agents, names, concurrency, bodies: Bodies::default(), limited: Arc::default() }
     }
 
     /// One life, from its first claim to its last record.
     async fn live(self: Arc<Self>, tree: &Arc<Tree>) -> Result<(), JournalError> {
         // What an earlier life has started ends before it is started again.
-        let bodies = Arc::clone(&self.bodies);
+        let bodies = self.bodies.clone();
         if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
             self.journal.give_back(Arc::clone(&self.names)).await?;
             Life::new(Arc::clone(&self), Arc::clone(tree)).live().await?;

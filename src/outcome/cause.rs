@@ -51,8 +51,8 @@ pub enum Cause {
         /// Whether the branch's attempt has ended; true if none was running.
         stopped: bool,
     },
-    /// The branch's [system](crate::System) was shut down before the branch was done, or had been when its run was to
-    /// start.
+    /// The branch's [system](crate::System) was shut down before the branch was done; or had been when its run was to
+    /// start, and then there was no [attempt](crate::Failure::attempts).
     #[non_exhaustive]
     ShutDown {
         /// Whether the branch's attempt has ended; true if none was running.
@@ -63,6 +63,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    pub(super) fn code(&self) -> &str {
+        match self {
+            Self::Failed(error) => error.code().unwrap_or("failed"),
+            Self::Panicked(_) => "panicked",
+            Self::TimedOut { .. } => "timed_out",
+            Self::QueueTimedOut { .. } => "queue_timed_out",
+            Self::DeadlineExceeded { .. } => "deadline_exceeded",
+            Self::Cancelled { .. } => "cancelled",
+            Self::ShutDown { .. } => "shut_down",
+            Self::Stuck => "stuck",
+        }
+    }
+
     /// Whether nothing of the branch was still running when its run returned.
     pub(crate) fn stopped(&self) -> bool {
         match *self {

@@ -78,6 +78,13 @@ impl Failure {
         &self.0.cause
     }
 
+    /// A stable code for those who count, match or answer with it: the one that the agent gave its error
+    /// ([`AgentError::with_code`](crate::AgentError::with_code)), or else the name of the cause: `failed`, `panicked`,
+    /// `timed_out`, `queue_timed_out`, `deadline_exceeded`, `cancelled`, `shut_down` or `stuck`.
+    pub fn code(&self) -> &str {
+        self.0.cause.code()
+    }
+
     /// Whether nothing of the branch was still running when its run returned.
     ///
     /// `false` means that a body did not yield when it was told to stop: it runs until it returns by itself.

@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     pub(crate) stop_grace: Duration,
     /// One new child actor for each attempt.
     pub(crate) fresh_children: bool,
+    /// How many attempts may share a child; `None` if that depends on how many children there are.
+    pub(crate) lanes: Option<usize>,
 }
 
 impl Limits {
@@ -30,6 +32,7 @@ impl Default for Limits {
             queue_timeout: None,
             stop_grace: Duration::ZERO,
             fresh_children: false,
+            lanes: None,
         }
     }
 }

@@ -1,20 +1,21 @@
-//! One attempt, step by step: begin, first poll, wait, time out, clean up.
+//! One attempt, step by step: first poll, wait, time out, clean up.
 
-use std::future::poll_fn;
-use std::sync::Arc;
+use std::future::{Future, pending, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::alarm::Alarm;
 use super::contain::{Contained, contain, discard};
-use super::control::{Control, YIELD_GRACE, nanos};
-use super::queue::Branch;
-use super::seat::{Moment, NEVER, Seat};
-use super::work::Work;
+use super::control::{Control, Suspended, YIELD_GRACE};
+use super::seat::Seat;
+use super::stretch::Stretch;
+use crate::agent::AgentContext;
 use crate::agent::ambient::within;
-use crate::agent::{AgentContext, Attempt};
 use crate::outcome::AgentError;
 
 /// How an attempt ended.
@@ -22,110 +23,112 @@ pub(super) enum Ended<O> {
     Output(O),
     Error(AgentError),
     Panicked(String),
-    TimedOut { limit: Duration, stopped: bool },
+    TimedOut { stopped: bool },
 }
 
-/// The part of a child that lasts from attempt to attempt.
+/// What the attempts of a child share.
 pub(super) struct Desk<'a> {
-    control: &'a Control,
-    pub(super) seat: &'a Arc<Seat>,
-    /// The last attempt's context, for the next one.
-    spare: Option<AgentContext>,
-    /// Whether the last attempt has waited at an `.await`.
-    pub(super) has_waited: bool,
+    pub(super) control: &'a Control,
+    pub(super) stretch: Stretch,
+    pub(super) alarm: Alarm,
+    /// Whether the child has several lanes, so that waking its task does not wake all of them.
+    pub(super) is_shared: bool,
+    /// Whether the child has called the usher, and not let it have the thread.
+    pub(super) has_called: AtomicBool,
 }
 
-impl<'a> Desk<'a> {
-    pub(super) fn new(control: &'a Control, seat: &'a Arc<Seat>) -> Self {
-        Self { control, seat, spare: None, has_waited: false }
-    }
-
-    /// Makes one attempt, which starts `now`.
-    pub(super) async fn make_attempt<W: Work>(
-        &mut self,
-        work: &W,
-        branch: Branch<W::Job>,
-        limit: Option<Duration>,
-        now: Moment,
-    ) -> Ended<W::Output> {
-        let due = limit.map_or(NEVER, |limit| now.saturating_add(nanos(limit)));
-        let attempt = self.spare.take().unwrap_or_else(|| self.fresh_context(branch.index));
-        attempt.begin(branch.index, branch.attempt, due.min(self.control.deadline()));
-        self.seat.start(branch.attempt, now, due);
-        let cx = attempt.clone();
-        let mut running = Running { future: Contained::empty(), attempt: Some(attempt), seat: self.seat };
-        let ended = match running.start(|| work.start(branch.job, cx)) {
-            Ok(()) => self.run(&mut running, due).await,
-            Err(panic) => Some(Ended::Panicked(panic)),
-        };
-        let Some(ended) = ended else {
-            drop(running);
-            // Boxed, like all that is rare here: the future of an attempt that just runs is to be small.
-            let stopped = Box::pin(self.bodies_return()).await;
-            return Ended::TimedOut { limit: limit.unwrap_or_default(), stopped };
-        };
-        // Nobody else has the context: it may serve again.
-        self.spare = running.attempt.take_if(|attempt| attempt.may_serve_again());
-        ended
-    }
-
-    /// Polls the agent's future to its end, or until its time is up (`None`).
-    async fn run<O>(&mut self, running: &mut Running<'_, O>, due: Moment) -> Option<Ended<O>> {
-        self.has_waited = false;
-        // Most attempts in a tight loop end at their first poll: those need no timer.
-        if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(running.poll(cx))).await {
-            return Some(ended);
-        }
-        self.has_waited = true;
-        let _suspended = self.control.suspend();
-        let ended = running.resume(self.control.instant(due).map(sleep_until)).await;
-        if ended.is_none() {
-            running.cancel();
-            if !self.control.limits.stop_grace.is_zero() {
-                let end = Instant::now().checked_add(self.control.limits.stop_grace);
-                // What it returns now is too late, but it may clean up.
-                discard(Box::pin(running.resume(end.map(sleep_until))).await);
-            }
-            running.end();
-        }
-        ended
-    }
-
-    /// Whether the attempt's future was all there was of it, or what else there is (a body on a blocking thread, a
-    /// nested run) ends within the time that stopping may take.
-    async fn bodies_return(&self) -> bool {
-        let bodies = &self.seat.bodies;
-        if !bodies.any_running() {
-            return true;
-        }
-        self.seat.set_polling(false);
-        let _suspended = self.control.suspend();
-        timeout(YIELD_GRACE, bodies.returned()).await.is_ok()
-    }
-
-    fn fresh_context(&self, index: usize) -> AgentContext {
-        let cancelled = self.control.info.cancelled.child_token();
-        let run = Arc::clone(&self.control.info);
-        let (key, launched) = (run.roster.arrived_key(index), run.roster.launched(index));
-        AgentContext::new(Attempt::new(run, cancelled, Arc::clone(&self.seat.bodies), key, launched))
-    }
-}
-
-/// The agent's future. Every touch of it is contained, its drop included.
-struct Running<'a, O> {
+/// An attempt under way: the agent's future. Every touch of it is contained, its drop included.
+///
+/// Awaiting it takes the attempt to its end, or until its time is up (`None`). It is a future by hand because very many
+/// of them may wait at once, and this is all that such an attempt takes besides its seat, its context and its agent.
+pub(super) struct Running<'a, O> {
+    desk: &'a Desk<'a>,
+    seat: &'a Seat,
     future: Contained<BoxFuture<'a, Result<O, AgentError>>>,
     /// The attempt as the agent's code finds it on its thread.
     attempt: Option<AgentContext>,
-    seat: &'a Seat,
+    suspended: Option<Suspended<'a>>,
 }
 
 impl<'a, O> Running<'a, O> {
-    fn start(&mut self, make: impl FnOnce() -> BoxFuture<'a, Result<O, AgentError>>) -> Result<(), String> {
-        self.future = Contained::new(within(&mut self.attempt, || contain(make))?);
-        Ok(())
+    /// Has the agent make its future. If that panics, the first poll does.
+    pub(super) fn start(
+        desk: &'a Desk<'a>,
+        seat: &'a Seat,
+        attempt: AgentContext,
+        make: impl FnOnce() -> BoxFuture<'a, Result<O, AgentError>>,
+    ) -> Self {
+        let mut attempt = Some(attempt);
+        let future = within(&mut attempt, || contain(make))
+            .unwrap_or_else(|panic| Box::pin(async move { resume_unwind(Box::new(panic)) }));
+        Self { desk, seat, future: Contained::new(future), attempt, suspended: None }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended<O>> {
+    /// Gives the context back if nobody else has it: it may serve again.
+    #[inline]
+    pub(super) fn take_context(&mut self) -> Option<AgentContext> {
+        self.attempt.take_if(|attempt| attempt.may_serve_again())
+    }
+
+    /// Whether the attempt has waited at an `.await`.
+    #[inline]
+    pub(super) fn has_waited(&self) -> bool {
+        self.suspended.is_some()
+    }
+
+    /// Stops an attempt whose time is up. Returns whether its future was all there was of it, or what else there is (a
+    /// body on a blocking thread, a nested run) ended within the time that stopping may take.
+    pub(super) async fn stop(mut self) -> bool {
+        self.cancel();
+        let (control, stretch, seat) = (self.desk.control, &self.desk.stretch, self.seat);
+        if !control.limits.stop_grace.is_zero() {
+            // What it returns now is too late, but it may clean up.
+            discard(self.clean_up(Instant::now().checked_add(control.limits.stop_grace)).await);
+        }
+        self.end();
+        drop(self);
+        if !seat.bodies.any_running() {
+            return true;
+        }
+        seat.set_polling(false);
+        let _suspended = control.suspend(stretch);
+        timeout(YIELD_GRACE, seat.bodies.returned()).await.is_ok()
+    }
+
+    async fn clean_up(&mut self, end: Option<Instant>) -> Option<Ended<O>> {
+        let mut end = pin!(async {
+            match end {
+                Some(end) => sleep_until(end).await,
+                None => pending().await,
+            }
+        });
+        // The order to stop has told the future whom to wake, as its last poll has.
+        let mut woken = false;
+        poll_fn(|cx| {
+            if std::mem::replace(&mut woken, true) {
+                if self.waits_for_others(cx) {
+                    return Poll::Pending;
+                }
+                if let Poll::Ready(ended) = self.poll_agent(cx) {
+                    return Poll::Ready(Some(ended));
+                }
+            }
+            end.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Whether this child has to let others have the thread before the attempt goes on. It is woken then.
+    fn waits_for_others(&self, cx: &Context<'_>) -> bool {
+        let waits = self.desk.stretch.is_others_turn();
+        if waits {
+            cx.waker().wake_by_ref();
+        }
+        waits
+    }
+
+    #[inline]
+    fn poll_agent(&mut self, cx: &mut Context<'_>) -> Poll<Ended<O>> {
         let Some(future) = self.future.get_mut() else { return Poll::Pending };
         self.seat.set_polling(true);
         let ended = match within(&mut self.attempt, || contain(|| future.as_mut().poll(cx))) {
@@ -141,24 +144,13 @@ impl<'a, O> Running<'a, O> {
         Poll::Ready(ended)
     }
 
-    /// Goes on after a poll that has ended in `Pending`, until the timer rings (`None`).
-    async fn resume(&mut self, timer: Option<Sleep>) -> Option<Ended<O>> {
-        tokio::pin!(timer);
-        // The last poll of the future has told whom to wake. Polling it once more before that happens could run code of
-        // the user's while somebody whom this task has just woken waits for the thread.
-        let mut woken = false;
-        poll_fn(|cx| {
-            if std::mem::replace(&mut woken, true) {
-                if let Poll::Ready(ended) = self.poll(cx) {
-                    return Poll::Ready(Some(ended));
-                }
-            }
-            match timer.as_mut().as_pin_mut() {
-                Some(timer) => timer.poll(cx).map(|()| None),
-                None => Poll::Pending,
-            }
-        })
-        .await
+    /// The first poll of the future has told whom to wake. From now on the attempt waits.
+    fn suspend(&mut self, cx: &Context<'_>) {
+        let desk = self.desk;
+        self.suspended = Some(desk.control.suspend(&desk.stretch));
+        if let Some(due) = self.seat.set_alarm(desk.is_shared.then(|| cx.waker())) {
+            desk.alarm.set(due);
+        }
     }
 
     fn cancel(&self) {
@@ -172,6 +164,31 @@ impl<'a, O> Running<'a, O> {
         if self.future.get().is_some() {
             self.seat.set_polling(true);
             self.future.clear();
+        }
+    }
+}
+
+impl<O> Future for Running<'_, O> {
+    type Output = Option<Ended<O>>;
+
+    /// The future is polled once per wake-up: doing so again in the same turn could run code of the user's while somebody
+    /// whom this task has just woken waits for the thread.
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let running = &mut *self;
+        // Most attempts in a tight loop end at their first poll: those need no alarm.
+        let first = running.suspended.is_none();
+        if !first && running.waits_for_others(cx) {
+            return Poll::Pending;
+        }
+        match running.poll_agent(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if first => {
+                running.suspend(cx);
+                Poll::Pending
+            }
+            Poll::Pending if running.seat.has_rung() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
     }
 }

@@ -4,18 +4,38 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
+use super::bench::Bench;
 use super::crew::Crew;
+use super::finish::Leave;
 use super::message::Resume;
-use super::seat::Seat;
-use super::shift::Leave;
 
 /// Hosts the attempts of one seat, one at a time, and dies of the first that panics: what the agent's code has left
-/// behind dies with it.
+/// behind dies with it. One with several lanes hosts as many attempts at a time, and outlives those that panic: the
+/// others are not to die of them.
 pub(super) struct Child;
 
+/// The place of a child. However the child ends, also before it has done anything, and also without a supervisor that
+/// would bury it, the seat shows it.
 pub(super) struct Post {
-    pub(super) crew: Arc<dyn Crew>,
-    pub(super) seat: Arc<Seat>,
+    crew: Arc<dyn Crew>,
+    bench: Arc<Bench>,
+    /// How many children had the bench before.
+    predecessors: usize,
+}
+
+impl Post {
+    pub(super) fn new(crew: &Arc<dyn Crew>, bench: &Arc<Bench>) -> Self {
+        let (crew, bench) = (Arc::clone(crew), Arc::clone(bench));
+        let predecessors = bench.predecessors();
+        Self { crew, bench, predecessors }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        // A child that was buried may have a successor by now, or get one at this very moment.
+        self.bench.vacate_after(self.predecessors, self.crew.control());
+    }
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -43,7 +63,7 @@ impl Actor for Child {
 }
 
 async fn work(myself: ActorRef<Resume>, post: &mut Post) -> Result<(), ActorProcessingErr> {
-    match Arc::clone(&post.crew).drive(post.seat.number).await {
+    match Arc::clone(&post.crew).drive(post.bench.number).await {
         Leave::Parked => Ok(()),
         Leave::Spent => {
             myself.stop(None);

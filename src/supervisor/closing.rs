@@ -1,6 +1,5 @@
 //! How a run ends.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -8,7 +7,8 @@ use tokio::time::Instant;
 
 use super::control::YIELD_GRACE;
 use super::message::Wake;
-use super::run_supervisor::{LOOK_AGAIN, Member, State};
+use super::run_supervisor::{LOOK_AGAIN, State};
+use super::staff::Member;
 use super::tree::LAST_WORDS;
 
 /// How much longer the last children of a stopped run are waited for if they only have to be scheduled to end.
@@ -24,9 +24,9 @@ pub(super) struct Closing {
 impl State {
     /// Ends the run: waits for its children and what they have started, kills those that are left, and stops.
     pub(super) fn close(&mut self, now: Instant, myself: &ActorRef<Wake>) {
+        let idle = self.closing.is_some() && self.is_idle(self.sent_in_vain());
         let Some(closing) = &mut self.closing else { return };
-        let control = self.crew.control();
-        if !closing.killed && (control.is_idle() || closing.kill_at <= now) {
+        if !closing.killed && (idle || closing.kill_at <= now) {
             closing.killed = true;
             closing.leave_at = now + YIELD_GRACE;
             closing.kill_at = now;
@@ -37,13 +37,13 @@ impl State {
         if !closing.killed {
             return self.timer.set(closing.kill_at, now, myself);
         }
-        let is_held = |member: &Member| member.seat.held.load(Ordering::Acquire);
-        let bodies = self.vacant.iter().any(|seat| seat.bodies.any_running());
+        let is_held = |member: &Member| member.bench.is_held();
+        let bodies = self.vacant.iter().any(|bench| bench.any_bodies());
         if !bodies && self.children.values().all(is_held) {
             return self.leave(now, myself);
         }
         if closing.leave_at <= now {
-            let ending = |member: &Member| !member.seat.is_polling();
+            let ending = |member: &Member| !member.bench.is_polling();
             let patient = now < closing.kill_at + LONGEST_END;
             if patient && self.children.values().any(|member| !is_held(member) && ending(member)) {
                 closing.leave_at = now + YIELD_GRACE;
@@ -66,6 +66,7 @@ impl State {
         if guests.is_empty() || until <= now {
             return myself.stop(None);
         }
-        self.timer.set(until, now, myself);
+        // One that has died is seen here until it is unlinked, a moment after its death is known.
+        self.timer.set(until.min(now + LOOK_AGAIN), now, myself);
     }
 }

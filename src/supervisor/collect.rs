@@ -77,19 +77,20 @@ impl<W: Work> Run<W> {
         self.control().stop(Stop::Abandoned);
         let stop = self.control().stopped().unwrap_or(Stop::Abandoned);
         let mut complete = true;
-        for place in lock(&self.seats).iter() {
+        for place in lock(&self.places).iter() {
             let mut kept = lock(&place.kept);
             kept.outcomes.drain(..).for_each(|(index, outcome)| found(index, outcome));
-            if let Some(cut) = place.seat.occupant() {
-                if place.seat.claim(cut.ticket) {
+            for seat in &place.bench.seats {
+                let Some(cut) = seat.occupant() else { continue };
+                if seat.claim(cut.ticket) {
                     complete = false;
-                    let ended = !place.seat.is(Duty::Working) && !place.seat.bodies.any_running();
+                    let ended = !seat.is(Duty::Working) && !seat.bodies.any_running();
                     let elapsed = self.control().since(cut.branch_started);
                     let failure = self.failure(cut.index, cut.attempts, elapsed, stop.cause(true, ended));
                     let outcome = Err(failure);
                     if let Some(log) = &mut kept.log {
                         let span = Span::of(&cut, self.control().now());
-                        log.conclude(&place.seat, cut.index, span, &outcome);
+                        log.conclude(&place.bench, cut.index, span, &outcome);
                     }
                     found(cut.index, outcome);
                 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::host::Host;
 use super::message::Wake;
 use super::seat::{Duty, Moment, NEVER, Seat};
+use super::stretch::Stretch;
 use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
@@ -216,10 +217,8 @@ impl Control {
     pub(super) fn vacate(&self, seat: &Seat) {
         self.release(seat);
         if seat.change(Duty::Working, Duty::Gone) {
-            seat.bodies.succeed();
             self.one_less_driving();
         } else if seat.change(Duty::Parked, Duty::Gone) {
-            seat.bodies.succeed();
             self.parked.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -231,15 +230,10 @@ impl Control {
 
     fn one_less_driving(&self) {
         let driving = self.driving.fetch_sub(1, Ordering::AcqRel) - 1;
-        // The last one turns the light off.
-        if driving <= self.held() {
+        // The last one turns the light off. Where bodies do not stop, the supervisor has to find out who that is.
+        if driving == 0 || self.held() > 0 {
             self.wake();
         }
-    }
-
-    /// Whether no child makes an attempt that counts. Nothing is put back into the queue then.
-    pub(super) fn is_idle(&self) -> bool {
-        self.driving() == self.held()
     }
 
     /// A body that did not stop holds the seat; its branch has its outcome.
@@ -263,10 +257,10 @@ impl Control {
     }
 
     /// An attempt waits at an `.await` until the guard is dropped. Another child may use the thread.
-    pub(super) fn suspend(&self) -> Suspended<'_> {
+    pub(super) fn suspend(&self, stretch: &Stretch) -> Suspended<'_> {
         self.suspended.fetch_add(1, Ordering::AcqRel);
-        if self.may_grow.load(Ordering::Acquire) {
-            self.wake();
+        if self.may_grow.load(Ordering::Acquire) && self.wake() {
+            stretch.ring();
         }
         Suspended(self)
     }

@@ -6,14 +6,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::bench::Bench;
 use super::contain::lock;
 use super::control::Control;
+use super::finish::Leave;
+use super::lanes;
 use super::log::Span;
 use super::queue::Backlog;
-use super::reaper::reap;
 use super::run::{Place, Run};
 use super::seat::{Occupant, Role, Seat};
-use super::shift::{Leave, Shift};
+use super::shift::{Floor, Shift};
 use super::usher::Ushering;
 use super::work::Work;
 use crate::outcome::Cause;
@@ -24,23 +26,24 @@ pub(super) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
-    /// One more place for a child.
-    fn new_seat(&self, role: Role) -> Arc<Seat>;
+    /// The seats of one more child.
+    fn new_bench(&self, lanes: usize, role: Role) -> Arc<Bench>;
 
-    /// The seats where a child, or a body that it has left behind, still runs.
-    fn running_seats(&self) -> Vec<Arc<Seat>>;
+    /// The benches where a child, or a body that it has left behind, still runs.
+    fn running_benches(&self) -> Vec<Arc<Bench>>;
 
-    /// Makes attempts in the seat with this number, one after the other; if it is the reaper's, ends branches.
-    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave>;
+    /// Makes attempts in the seats of the bench with this number, in each one after the other; if it is the reaper's, ends
+    /// branches.
+    fn drive(self: Arc<Self>, bench: usize) -> BoxFuture<'static, Leave>;
 
-    /// Where the items come from a stream: a seat for its usher, and what it does there.
-    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)>;
+    /// Where the items come from a stream: a bench for its usher, and what it does there.
+    fn usher(self: Arc<Self>) -> Option<(Arc<Bench>, BoxFuture<'static, ()>)>;
 
     /// What there is to do; `None` if the iterator of the items is being executed, for how long nobody knows.
     fn backlog(&self, now: Instant) -> Option<Backlog>;
 
-    /// Concludes the attempt of a child that cannot do so itself. `false` if it has.
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool;
+    /// Concludes the attempt of a child that cannot do so itself. `false` if it has. What is not stopped holds the seat.
+    fn give_up(&self, bench: &Bench, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool;
 }
 
 impl<W: Work> Crew for Run<W> {
@@ -52,49 +55,44 @@ impl<W: Work> Crew for Run<W> {
         self.work.get()?.shortest_timeout()
     }
 
-    fn new_seat(&self, role: Role) -> Arc<Seat> {
-        let mut seats = lock(&self.seats);
-        let seat = Arc::new(Seat::new(seats.len(), role));
-        let place = Arc::new(Place::new(Arc::clone(&seat), self.recorded.is_some()));
+    fn new_bench(&self, lanes: usize, role: Role) -> Arc<Bench> {
+        let mut places = lock(&self.places);
+        let bench = Arc::new(Bench::new(places.len(), lanes, role));
+        let place = Arc::new(Place::new(Arc::clone(&bench), self.recorded.is_some()));
         if let Some(record) = &self.recorded {
             record.add_place(place.clone());
         }
-        seats.push(place);
-        seat
+        places.push(place);
+        bench
     }
 
-    fn running_seats(&self) -> Vec<Arc<Seat>> {
-        let seats = lock(&self.seats);
-        seats.iter().filter(|place| place.seat.is_running()).map(|place| Arc::clone(&place.seat)).collect()
+    fn running_benches(&self) -> Vec<Arc<Bench>> {
+        let places = lock(&self.places);
+        let benches = places.iter().map(|place| &place.bench).filter(|bench| bench.running() > 0);
+        benches.map(Arc::clone).collect()
     }
 
-    fn drive(self: Arc<Self>, seat: usize) -> BoxFuture<'static, Leave> {
+    fn drive(self: Arc<Self>, bench: usize) -> BoxFuture<'static, Leave> {
         Box::pin(async move {
-            let place = lock(&self.seats).get(seat).map(Arc::clone);
+            let place = lock(&self.places).get(bench).map(Arc::clone);
             let (Some(place), Some(work)) = (place, self.work.get()) else { return Leave::Spent };
-            let on_duty = OnDuty(Some((&self.control, &place.seat)));
-            let leave = match place.seat.role {
-                Role::Worker | Role::Usher => Shift::new(&self, work, &place).work().await,
-                // Boxed: a run has one of them at most.
-                Role::Reaper => Box::pin(reap(&self, &place)).await,
+            let [seat] = &*place.bench.seats else {
+                return Box::pin(lanes::drive_all(&self, work, &place)).await;
             };
-            if matches!(leave, Leave::Parked) {
-                on_duty.park();
-                // What the child could not see, or what has become due since it looked, must not wait for somebody else
-                // to look.
-                if self.was_turned_away() || self.try_queue().is_none_or(|queue| queue.has_waiting()) {
-                    self.control.wake();
-                }
+            let floor = Floor::new(&self, work, &place);
+            match place.bench.role {
+                Role::Worker | Role::Usher => lanes::drive_one(&floor, seat).await,
+                // Boxed: a run has one of them at most.
+                Role::Reaper => Box::pin(Shift::new(&floor, seat).reap()).await,
             }
-            leave
         })
     }
 
-    fn usher(self: Arc<Self>) -> Option<(Arc<Seat>, BoxFuture<'static, ()>)> {
+    fn usher(self: Arc<Self>) -> Option<(Arc<Bench>, BoxFuture<'static, ()>)> {
         let arrivals = Arc::clone(self.arrivals.as_ref()?);
-        let seat = self.new_seat(Role::Usher);
-        let ushering = Ushering::new(self, arrivals, Arc::clone(&seat));
-        Some((seat, Box::pin(ushering.work())))
+        let bench = self.new_bench(1, Role::Usher);
+        let ushering = Ushering::new(self, arrivals, Arc::clone(&bench));
+        Some((bench, Box::pin(ushering.work())))
     }
 
     fn backlog(&self, now: Instant) -> Option<Backlog> {
@@ -105,40 +103,18 @@ impl<W: Work> Crew for Run<W> {
         Some(backlog)
     }
 
-    fn give_up(&self, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
-        let Some(place) = lock(&self.seats).get(seat.number).map(Arc::clone) else { return false };
+    fn give_up(&self, bench: &Bench, seat: &Seat, occupant: &Occupant, cause: Cause) -> bool {
+        let Some(place) = lock(&self.places).get(bench.number).map(Arc::clone) else { return false };
         let elapsed = self.control.since(occupant.branch_started);
         let failure = self.failure(occupant.index, occupant.attempts, elapsed, cause);
+        let stopped = failure.stopped();
+        // The seat is held before its lane can learn that the attempt was given up: it is the lane that frees it.
+        let hold = || {
+            if !stopped {
+                self.control.hold(seat);
+            }
+        };
         let span = Span::of(occupant, self.control.now());
-        self.record(&place, occupant.ticket, occupant.index, span, Err(failure))
-    }
-}
-
-/// A child at work. However its work ends (it is done, its agent panicked, it was killed and dropped), the seat shows it.
-struct OnDuty<'a>(Option<(&'a Control, &'a Seat)>);
-
-impl OnDuty<'_> {
-    /// The child waits. From here on the supervisor may send it to work again at any time.
-    fn park(mut self) {
-        if let Some((control, seat)) = self.0.take() {
-            tell_end(control, seat);
-            control.park(seat);
-        }
-    }
-}
-
-impl Drop for OnDuty<'_> {
-    fn drop(&mut self) {
-        if let Some((control, seat)) = self.0.take() {
-            tell_end(control, seat);
-            control.vacate(seat);
-        }
-    }
-}
-
-/// Reads the clock if the child's last attempt waits for that: there is no other one that would.
-fn tell_end(control: &Control, seat: &Seat) {
-    if seat.awaits_reading() {
-        seat.note_reading(control.now());
+        self.record(&place, seat, occupant.ticket, span, (occupant.index, Err(failure)), hold)
     }
 }

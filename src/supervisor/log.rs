@@ -1,5 +1,6 @@
 //! What a run notes down for its recorder: a line for each attempt, in the place where it was made.
 
+use super::bench::Bench;
 use super::contain::{discard, lock};
 use super::run::Place;
 use super::seat::{Moment, NEVER, Occupant, Seat};
@@ -75,16 +76,16 @@ impl Log {
     #[inline]
     pub(super) fn conclude<O>(
         &mut self,
-        seat: &Seat,
+        bench: &Bench,
         index: usize,
         span: Option<Span>,
         outcome: &Outcome<O>,
     ) {
-        self.close(seat);
+        self.close(bench);
         match (span, outcome) {
             (Some(Span { number: 1, started, ended }), Ok(_)) => {
                 if ended == NEVER {
-                    seat.end_at_next_reading();
+                    bench.end_at_next_reading();
                 }
                 self.successes.push(Success { index, started, ended });
             }
@@ -93,23 +94,23 @@ impl Log {
     }
 
     /// A branch will have another attempt after this one.
-    pub(super) fn retry(&mut self, seat: &Seat, index: usize, span: Span, failure: Failure) {
-        self.close(seat);
+    pub(super) fn retry(&mut self, bench: &Bench, index: usize, span: Span, failure: Failure) {
+        self.close(bench);
         self.lines.push(Line::new(index, Some(span), Some(failure), false));
     }
 
     /// The clock was read since the last success; always, where its child has begun another attempt.
     #[inline]
-    fn close(&mut self, seat: &Seat) {
+    fn close(&mut self, bench: &Bench) {
         if let Some(last) = self.successes.last_mut().filter(|last| last.ended == NEVER) {
-            last.ended = seat.ended();
+            last.ended = bench.ended();
         }
     }
 
     /// All that is noted, as lines. What has ended has done so by `now`.
-    fn lines(&self, seat: &Seat, now: Moment) -> impl Iterator<Item = Line> {
+    fn lines(&self, bench: &Bench, now: Moment) -> impl Iterator<Item = Line> {
         let successes = self.successes.iter().map(move |&Success { index, started, ended }| {
-            let ended = if ended == NEVER { seat.ended().min(now) } else { ended };
+            let ended = if ended == NEVER { bench.ended().min(now) } else { ended };
             Line::new(index, Some(Span { number: 1, started, ended }), None, true)
         });
         successes.chain(self.lines.iter().cloned())
@@ -133,10 +134,10 @@ impl<O: Send> Logged for Place<O> {
     fn read(&self, now: Moment, lines: &mut Vec<Line>) {
         let kept = lock(&self.kept);
         if let Some(log) = &kept.log {
-            lines.extend(log.lines(&self.seat, now));
+            lines.extend(log.lines(&self.bench, now));
         }
-        // While the lock is held, nobody concludes it.
-        if let Some(occupant) = self.seat.occupant() {
+        // While the lock is held, nobody concludes them.
+        for occupant in self.bench.seats.iter().filter_map(Seat::occupant) {
             let running =
                 Span::of(&occupant, NEVER).map(|span| Line::new(occupant.index, Some(span), None, false));
             lines.extend(running);

@@ -15,30 +15,41 @@
 //! | `Recorder` | the reports of runs; `Log` is what a child notes for it |
 //! | `Source` | where the branches come from: an iterator or a stream |
 //! | `Arrivals`, `Usher` | what has arrived from a stream, and the child that polls it |
-//! | `Seat` | the place of one child: which attempt runs there, since when, until when |
-//! | `Shift` | what a child does: pull, attempt, conclude, breathe |
-//! | `Desk` | one attempt, step by step |
+//! | `Seat` | for one attempt at a time: which one runs there, since when, until when |
+//! | `Bench` | the seats of one child: one, or one for each of its lanes |
+//! | `Shift` | what a child does in a seat: pull, attempt, conclude, breathe |
+//! | `lanes` | how a child does so in several seats at once |
+//! | `Stretch` | how long it may go on before it breathes |
+//! | `Running` | one attempt, step by step |
+//! | `Alarm` | what wakes the attempts of a child whose time is up |
 //! | `RunSupervisor`, `Child` | the actors |
 //! | [`Host`] | the supervisor as those see it who link actors of the user's to it |
 //! | `reaper` | the child beyond the cap that ends what has been queued for too long |
+//! | `Death` | the end of an actor, as the actor above it learns of it |
 //! | `Crew` | a run as its actors see it, whatever its types |
 //! | [`tree`] | what is above runs in a system: the root, named supervisors, residents |
 //!
 //! Messages carry nothing: they only wake the supervisor, which then looks at what there is. So no death of an actor
 //! and no order to stop can lose a finished outcome.
 
+mod alarm;
 mod arrivals;
 mod attempt;
+mod bench;
 mod child;
 mod closing;
 mod collect;
+mod conclude;
 mod contain;
 mod control;
 mod crew;
+mod death;
 mod delivery;
 mod feed;
+mod finish;
 mod goal;
 mod host;
+mod lanes;
 mod log;
 mod message;
 mod queue;
@@ -49,6 +60,8 @@ mod run_supervisor;
 mod seat;
 mod shift;
 mod source;
+mod staff;
+mod stretch;
 mod timer;
 pub(crate) mod tree;
 mod usher;

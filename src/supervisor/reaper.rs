@@ -5,15 +5,16 @@
 //! supervisor sends the *reaper*, a child beyond the cap that makes no attempt: it pulls what is left and records it.
 
 use ractor::ActorRef;
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::message::{Resume, Wake};
+use super::contain::discard;
+use super::finish::Leave;
+use super::message::Wake;
 use super::queue::{Backlog, Pulled};
-use super::run::{Place, Run};
-use super::run_supervisor::{Member, State};
-use super::seat::{Duty, Entry, Role};
-use super::shift::{Leave, Stretch};
+use super::run_supervisor::State;
+use super::seat::{Duty, Role};
+use super::shift::Shift;
+use super::staff::Member;
 use super::work::Work;
 
 impl State {
@@ -27,19 +28,19 @@ impl State {
             return;
         }
         match self.reaper() {
-            None => self.hire(Role::Reaper, myself).await,
-            Some(reaper) => {
-                if control.resume(&reaper.seat) && reaper.actor.send_message(Resume).is_err() {
-                    control.vacate(&reaper.seat);
-                }
+            None => {
+                let bench = self.bench(1, Role::Reaper);
+                self.employ(bench, 1, myself).await;
             }
+            Some(reaper) => drop(reaper.resume(control, 1)),
         }
     }
 
     /// How many children are at work that make attempts.
     pub(super) fn driving(&self) -> usize {
         // In this order: should the reaper park meanwhile, one child too many is sent rather than one too few.
-        let reaper = self.reaper().is_some_and(|reaper| reaper.seat.is(Duty::Working));
+        let reaper =
+            self.reaper().is_some_and(|reaper| reaper.bench.seats.iter().any(|seat| seat.is(Duty::Working)));
         self.crew.control().driving().saturating_sub(usize::from(reaper))
     }
 
@@ -47,36 +48,34 @@ impl State {
     fn reaper(&self) -> Option<&Member> {
         match self.crew.control().limits.queue_timeout {
             None => None,
-            Some(_) => self.children.values().find(|member| member.seat.role == Role::Reaper),
+            Some(_) => self.children.values().find(|member| member.bench.role == Role::Reaper),
         }
     }
 }
 
-/// What the reaper does: pulls the branches that have not started, and gives each its outcome.
-pub(super) async fn reap<W: Work>(run: &Run<W>, place: &Place<W::Output>) -> Leave {
-    let control = run.control();
-    let mut stretch = Stretch::starting(control.now());
-    loop {
-        // The iterator is the user's.
-        place.seat.set_polling(true);
-        let (index, cause) = match run.pull_expired(control.now()) {
-            Pulled::Branch(branch) => {
-                super::discard(branch.job);
-                (branch.index, control.queue_timed_out())
+impl<W: Work> Shift<'_, W> {
+    /// What the reaper does: pulls the branches that have not started, and gives each its outcome.
+    pub(super) async fn reap(mut self) -> Leave {
+        let (run, control) = (self.floor.run, self.floor.desk.control);
+        loop {
+            // The iterator is the user's.
+            self.seat.set_polling(true);
+            let (index, cause) = match run.pull_expired(control.now()) {
+                Pulled::Branch(branch) => {
+                    discard(branch.job);
+                    (branch.index, control.queue_timed_out())
+                }
+                Pulled::Failed { index, cause } => (index, *cause),
+                Pulled::Nothing => {
+                    self.seat.set_polling(false);
+                    return self.park();
+                }
+            };
+            self.begin(index, 1, self.now);
+            self.fail(self.seat.turn(), 0, None, cause);
+            if self.is_out_of_breath() {
+                self.breathe(()).await;
             }
-            Pulled::Failed { index, cause } => (index, *cause),
-            Pulled::Nothing => {
-                place.seat.set_polling(false);
-                return Leave::Parked;
-            }
-        };
-        let now = control.now();
-        let ticket = place.seat.begin(&Entry { index, attempts: 0, branch_started: now });
-        run.record(place, ticket, index, None, Err(run.failure_without_attempt(index, cause)));
-        if stretch.is_over(now) {
-            place.seat.set_polling(false);
-            yield_now().await;
-            stretch = Stretch::starting(control.now());
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Arrivals;
+use super::bench::Bench;
 use super::contain::{Contained, EachContained, discard, lock, try_lock};
 use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
@@ -37,7 +38,7 @@ pub(super) struct Run<W: Work> {
     pulled: AtomicUsize,
     /// Whether a child has found the queue taken and has left.
     turned_away: AtomicBool,
-    pub(super) seats: Mutex<Vec<Arc<Place<W::Output>>>>,
+    pub(super) places: Mutex<Vec<Arc<Place<W::Output>>>>,
     pub(super) progress: Mutex<Progress>,
     /// Where outcomes are taken while the run is under way.
     delivery: Option<Delivery>,
@@ -49,13 +50,13 @@ pub(super) struct Run<W: Work> {
 /// Outcomes, each with the position of its branch.
 pub(super) type Found<O> = Vec<(usize, Outcome<O>)>;
 
-/// A seat, and the outcomes that its children have left there. Each has its own lock: children do not meet.
+/// The seats of a child, and the outcomes that have been left there. Each has its own lock: children do not meet.
 pub(super) struct Place<O> {
-    pub(super) seat: Arc<Seat>,
+    pub(super) bench: Arc<Bench>,
     pub(super) kept: Mutex<Kept<O>>,
 }
 
-/// What the children of a place have left there.
+/// What the child of a place has left there.
 pub(super) struct Kept<O> {
     pub(super) outcomes: Found<O>,
     /// If the run is recorded.
@@ -63,8 +64,8 @@ pub(super) struct Kept<O> {
 }
 
 impl<O> Place<O> {
-    pub(super) fn new(seat: Arc<Seat>, recorded: bool) -> Self {
-        Self { seat, kept: Mutex::new(Kept { outcomes: Vec::new(), log: recorded.then(Log::default) }) }
+    pub(super) fn new(bench: Arc<Bench>, recorded: bool) -> Self {
+        Self { bench, kept: Mutex::new(Kept { outcomes: Vec::new(), log: recorded.then(Log::default) }) }
     }
 }
 
@@ -93,7 +94,7 @@ impl<W: Work> Run<W> {
             queue: Mutex::new(queue),
             pulled: AtomicUsize::new(0),
             turned_away: AtomicBool::new(false),
-            seats: Mutex::default(),
+            places: Mutex::default(),
             progress: Mutex::new(Progress::towards(goal)),
             delivery: (goal == Goal::Each).then(|| Delivery::new(control.limits.concurrency)),
             recorded: recorder.map(|recorder| recorder.begin(&control.info, parent)),
@@ -203,7 +204,7 @@ impl<W: Work> Run<W> {
     /// Takes the outcomes that have come since the last time. They count as waiting until the consumer has them.
     pub(super) fn delivered(&self) -> Found<W::Output> {
         let mut taken = Vec::new();
-        for place in lock(&self.seats).iter() {
+        for place in lock(&self.places).iter() {
             taken.append(&mut lock(&place.kept).outcomes);
         }
         taken
@@ -229,19 +230,19 @@ impl<W: Work> Run<W> {
     pub(super) fn requeue(
         &self,
         place: &Place<W::Output>,
+        seat: &Seat,
         ticket: u64,
-        branch: Branch<W::Job>,
-        due: Instant,
+        (branch, due): (Branch<W::Job>, Instant),
         failed: Option<(Span, Failure)>,
     ) -> bool {
         let mut kept = lock(&place.kept);
-        if !place.seat.claim(ticket) {
+        if !seat.claim(ticket) {
             drop(kept);
             discard((branch.job, failed));
             return false;
         }
         if let (Some(log), Some((span, failure))) = (&mut kept.log, failed) {
-            log.retry(&place.seat, branch.index, span, failure);
+            log.retry(&place.bench, branch.index, span, failure);
         }
         lock(&self.queue).wait(branch, due);
         true
@@ -253,27 +254,30 @@ impl<W: Work> Run<W> {
     }
 
     /// Puts an outcome where the caller finds it. `false` if the attempt with this ticket was concluded by somebody
-    /// else; the outcome then comes too late. `span` is the attempt, if one was made.
+    /// else; the outcome then comes too late. `span` is the attempt, if one was made. `also` is done before anybody can
+    /// learn that it is not too late.
     pub(super) fn record(
         &self,
         place: &Place<W::Output>,
+        seat: &Seat,
         ticket: u64,
-        index: usize,
         span: Option<Span>,
-        outcome: Outcome<W::Output>,
+        (index, outcome): (usize, Outcome<W::Output>),
+        also: impl FnOnce(),
     ) -> bool {
         // What is known of the outcome once it is handed over; a settled run asks for nothing.
         let news =
             self.goal.is_decided_by_outcomes().then(|| outcome.as_ref().map(drop).map_err(Failure::clone));
         {
             let mut kept = lock(&place.kept);
-            if !place.seat.claim(ticket) {
+            if !seat.claim(ticket) {
                 drop(kept);
                 discard(outcome);
                 return false;
             }
+            also();
             if let Some(log) = &mut kept.log {
-                log.conclude(&place.seat, index, span, &outcome);
+                log.conclude(&place.bench, index, span, &outcome);
             }
             kept.outcomes.push((index, outcome));
         }

@@ -2,20 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use super::child::{Child, Post};
+use super::bench::Bench;
 use super::closing::Closing;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
-use super::message::{Resume, Wake};
+use super::death::Death;
+use super::message::Wake;
 use super::queue::Backlog;
-use super::seat::{NEVER, Role, Seat};
+use super::seat::{NEVER, Role};
+use super::staff::Member;
 use super::timer::Timer;
 use super::tree::Admission;
 use super::usher;
@@ -33,21 +34,18 @@ const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long bodies that did not stop may hold every slot before the branches without one are given up.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
 
-/// What a run supervisor is to supervise.
-pub(super) struct Assignment {
-    pub(super) crew: Arc<dyn Crew>,
-    /// The run's place in a system, for as long as it is supervised.
-    pub(super) admission: Option<Admission>,
-}
-
 pub(super) struct State {
     pub(super) crew: Arc<dyn Crew>,
-    _admission: Option<Admission>,
+    admission: Option<Admission>,
     pub(super) children: HashMap<ActorId, Member>,
     /// How many of them make attempts.
-    hired: usize,
-    pub(super) vacant: Vec<Arc<Seat>>,
-    workers: usize,
+    pub(super) hands: usize,
+    /// The lanes of all children that make attempts.
+    pub(super) lanes: usize,
+    /// The children that have lanes which have not been opened yet.
+    pub(super) roomy: Vec<ActorId>,
+    pub(super) vacant: Vec<Arc<Bench>>,
+    pub(super) workers: usize,
     pub(super) timer: Timer,
     /// When to look for attempts that do not yield.
     watch_at: Option<Instant>,
@@ -58,9 +56,11 @@ pub(super) struct State {
     pub(super) guests_until: Option<Instant>,
 }
 
-pub(super) struct Member {
-    pub(super) actor: ActorRef<Resume>,
-    pub(super) seat: Arc<Seat>,
+/// What a run supervisor is to supervise.
+pub(super) struct Assignment {
+    pub(super) crew: Arc<dyn Crew>,
+    /// The run's place in a system, for as long as it is supervised.
+    pub(super) admission: Option<Admission>,
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -78,9 +78,11 @@ impl Actor for RunSupervisor {
         let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
-            _admission: admission,
-            hired: 0,
+            admission,
             children,
+            hands: 0,
+            lanes: 0,
+            roomy: Vec::new(),
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
             timer: Timer::default(),
@@ -112,12 +114,15 @@ impl Actor for RunSupervisor {
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorTerminated(child, _, _) => state.bury(&child, None),
-            SupervisionEvent::ActorFailed(child, error) => state.bury(&child, Some(error.to_string())),
-            _ => return Ok(()),
-        }
+        let Some(Death { actor, has_failed, reason }) = Death::of(event) else { return Ok(()) };
+        state.bury(&actor, has_failed.then_some(reason));
         state.look(&myself).await;
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Wake>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        // The state itself goes to the actor above, which drops it when it comes to it.
+        state.admission = None;
         Ok(())
     }
 }
@@ -140,13 +145,15 @@ impl State {
         if control.is_open() {
             self.watch(now, myself);
             // In this order: while no child makes an attempt that counts, the backlog does not change.
-            let (releases, idle) = (control.releases(), control.is_idle());
+            let (releases, in_vain) = (control.releases(), self.sent_in_vain());
+            let idle = self.is_idle(in_vain);
             match crew.backlog(now) {
                 None => self.timer.set(now + LOOK_AGAIN, now, myself),
                 Some(backlog) => {
                     self.staff(&backlog, now, myself).await;
                     self.send_reaper(&backlog, now, myself).await;
-                    if backlog.done && idle && control.releases() == releases {
+                    let is_still = control.releases() == releases && self.sent_in_vain() == in_vain;
+                    if backlog.done && idle && is_still {
                         self.closing.get_or_insert(Closing { kill_at: now, killed: false, leave_at: now });
                     }
                 }
@@ -159,82 +166,23 @@ impl State {
         self.close(now, myself);
     }
 
-    /// Sends as many children to work as there is work, threads to run them, and room under the cap.
-    ///
-    /// A child that computes needs a thread, one that waits does not. So there are as many children as wait, and one
-    /// more for each thread; they double, so that a wide run of long waits is under way soon.
-    async fn staff(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) {
-        if self.is_stuck(backlog, now, myself) {
-            self.crew.control().stop(Stop::Stuck);
-            return;
-        }
-        if let Some(due) = backlog.next_due {
-            self.timer.set(due, now, myself);
-        }
-        let crew = Arc::clone(&self.crew);
-        let control = crew.control();
-        let cap = control.limits.concurrency;
-        let (driving, suspended) = (self.driving(), control.suspended());
-        let wanted = (suspended + self.workers).max(2 * suspended).min(cap);
-        let mut missing = wanted.saturating_sub(driving).min(backlog.ready);
-        let may_grow = backlog.ready > missing && driving + missing < cap;
-        control.may_grow.store(may_grow, Ordering::SeqCst);
-        if may_grow && control.suspended() > suspended {
-            // It was suspended before it could see that this matters.
-            control.wake();
-        }
-        for member in self.children.values().filter(|member| member.seat.role == Role::Worker) {
-            if missing == 0 || control.parked() == 0 {
-                break;
-            }
-            if control.resume(&member.seat) {
-                if member.actor.send_message(Resume).is_err() {
-                    control.vacate(&member.seat);
-                } else {
-                    missing -= 1;
-                }
-            }
-        }
-        while missing > 0 && self.hired < cap && control.is_open() {
-            self.hire(Role::Worker, myself).await;
-            missing -= 1;
-        }
-    }
-
-    pub(super) async fn hire(&mut self, role: Role, myself: &ActorRef<Wake>) {
-        // A seat whose bodies have not returned is not free.
-        let free = self.vacant.iter().rposition(|seat| seat.role == role && !seat.bodies.any_running());
-        let seat = free.map_or_else(|| self.crew.new_seat(role), |free| self.vacant.swap_remove(free));
-        self.crew.control().occupy(&seat);
-        let post = Post { crew: Arc::clone(&self.crew), seat: Arc::clone(&seat) };
-        // No name: names of actors are global to the process.
-        match Child::spawn_linked(None, Child, post, myself.get_cell()).await {
-            Ok((actor, _)) => {
-                self.hired += usize::from(role == Role::Worker);
-                self.children.insert(actor.get_id(), Member { actor, seat });
-            }
-            Err(error) => {
-                tracing::error!(%error, "a child could not be started");
-                self.crew.control().vacate(&seat);
-                self.vacant.push(seat);
-            }
-        }
-    }
-
-    /// A child is dead. Its seat is free again.
+    /// A child is dead. Its seats are free again.
     fn bury(&mut self, child: &ActorCell, error: Option<String>) {
-        let Some(Member { seat, .. }) = self.children.remove(&child.get_id()) else { return };
-        self.hired -= usize::from(seat.role == Role::Worker);
+        let Some(Member { bench, .. }) = self.children.remove(&child.get_id()) else { return };
         let control = self.crew.control();
-        if control.is_open() {
-            // It had an attempt in hand, and nobody has told it to stop.
-            if let Some(occupant) = seat.occupant() {
-                let cause = error.map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
-                self.crew.give_up(&seat, &occupant, cause);
+        for seat in &bench.seats {
+            // If it had an attempt in hand, nobody had told it to stop.
+            if let Some(occupant) = seat.occupant().filter(|_| control.is_open()) {
+                let cause = error.clone().map_or(Cause::Cancelled { stopped: true }, Cause::Panicked);
+                self.crew.give_up(&bench, seat, &occupant, cause);
             }
         }
-        control.vacate(&seat);
-        self.vacant.push(seat);
+        bench.succeed(control);
+        if bench.role == Role::Worker {
+            self.hands -= 1;
+            self.lanes -= bench.lanes();
+        }
+        self.vacant.push(bench);
     }
 
     /// Gives up the attempts that have not yielded since their time was up.
@@ -244,8 +192,11 @@ impl State {
         if self.watch_at.is_none_or(|at| at <= now) {
             // No attempt that starts from now on can be overdue before this.
             let mut next = now.checked_add(shortest.saturating_add(grace)).unwrap_or(now + FAR_AWAY);
-            for member in self.children.values() {
-                let Some(occupant) = member.seat.occupant().filter(|occupant| occupant.due != NEVER) else {
+            let seats = self.children.values().flat_map(|member| {
+                member.bench.seats[..member.opened].iter().map(move |seat| (member, seat))
+            });
+            for (Member { actor, bench, .. }, seat) in seats {
+                let Some(occupant) = seat.occupant().filter(|occupant| occupant.due != NEVER) else {
                     continue;
                 };
                 let control = self.crew.control();
@@ -255,12 +206,11 @@ impl State {
                 };
                 if overdue > now {
                     next = next.min(overdue);
-                } else if occupant.polling {
+                } else if occupant.polling || bench.is_blocked() {
                     let cause = Cause::TimedOut { limit: occupant.limit, stopped: false };
-                    // Unless it has yielded at this very moment.
-                    if self.crew.give_up(&member.seat, &occupant, cause) {
-                        member.actor.kill();
-                        control.hold(&member.seat);
+                    // Unless it has yielded at this very moment. Other lanes are not to die of it.
+                    if self.crew.give_up(bench, seat, &occupant, cause) && !bench.is_shared() {
+                        actor.kill();
                     }
                 } else {
                     // Its own timer has rung, and it has only to be scheduled.
@@ -274,10 +224,10 @@ impl State {
         }
     }
 
-    /// Whether bodies that do not stop have held every slot for too long while branches wait for one.
-    fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
+    /// Whether bodies that do not stop have held every slot, or held it up, for too long while branches wait for one.
+    pub(super) fn is_stuck(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) -> bool {
         let control = self.crew.control();
-        if backlog.exhausted || control.held() < control.limits.concurrency {
+        if backlog.exhausted || control.held() + self.held_up(|_| true) < control.limits.concurrency {
             self.stuck = None;
             return false;
         }

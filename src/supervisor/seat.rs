@@ -1,41 +1,59 @@
-//! The place of one child.
+//! A seat: where a child makes its attempts, one after the other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::Duration;
+
+use futures::task::AtomicWaker;
 
 use crate::agent::Bodies;
 
-/// The place of one child in its run: which attempt runs there, since when, until when.
+/// A seat of a child, for one attempt at a time: which attempt runs there, since when, until when.
 ///
 /// The child writes at every attempt, with plain stores; the supervisor reads when it looks for attempts that do not
 /// yield, and the caller when the run is over. Who reads and then acts must win [`claim`](Seat::claim): each attempt
 /// is concluded once, by its child or by whoever gave it up.
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) number: usize,
-    pub(super) role: Role,
-    /// [`IDLE`], or the ticket of the attempt that runs here.
-    current: AtomicU64,
-    tickets: AtomicU64,
+    /// The ticket of the attempt that runs here; with [`RUNS`] taken away once it is concluded. Each is greater than the
+    /// one before.
+    ticket: AtomicU64,
     index: AtomicUsize,
     attempts: AtomicU32,
     /// The other times are [`Moment`]s.
     branch_started: AtomicU64,
     started: AtomicU64,
     due: AtomicU64,
-    /// When the last attempt had ended at the latest; [`NEVER`] while the next reading of the clock is to tell.
-    ended: AtomicU64,
     /// Whether code of the user's is being executed right now, as opposed to waiting at an `.await`.
     polling: AtomicBool,
-    /// [`Duty`] of the child.
+    /// [`Duty`] of the child here.
     duty: AtomicU8,
-    /// Whether a body that did not stop holds the place.
+    /// Whether a body that did not stop holds the seat.
     pub(super) held: AtomicBool,
-    pub(super) bodies: Arc<Bodies>,
+    /// Whether the child is here: on its way to a branch, or with one.
+    open: AtomicBool,
+    /// How the attempt stands with its [`Alarm`](super::alarm::Alarm).
+    alarm: AtomicU8,
+    /// Wakes the lane of the seat, where the child has several.
+    lane: AtomicWaker,
+    pub(super) bodies: Bodies,
 }
 
-const IDLE: u64 = 0;
+/// What a ticket has and a concluded one has not.
+const RUNS: u64 = 1;
+
+/// The attempt does not wait, or not for the alarm.
+const SILENT: u8 = 0;
+/// It is to be woken when it is due.
+const SET: u8 = 1;
+/// Its time is up.
+const RUNG: u8 = 2;
+
+/// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
+pub(super) type Moment = u64;
+
+/// The moment that never comes.
+pub(super) const NEVER: Moment = Moment::MAX;
 
 /// What a child is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,13 +66,7 @@ pub(super) enum Role {
     Reaper,
 }
 
-/// A moment of a run: nanoseconds since its start. It fits an atomic, and is cheaper to work with than an `Instant`.
-pub(super) type Moment = u64;
-
-/// The moment that never comes.
-pub(super) const NEVER: Moment = Moment::MAX;
-
-/// What the child of a seat is doing.
+/// What the child is doing in a seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Duty {
@@ -80,6 +92,16 @@ pub(super) struct Occupant {
     pub(super) polling: bool,
 }
 
+/// The part of a branch that is needed after its attempt has taken the rest.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) ticket: u64,
+    pub(super) index: usize,
+    pub(super) attempt: u32,
+    /// When the first attempt started.
+    pub(super) started: Moment,
+}
+
 /// What a child notes down when it takes a branch.
 pub(super) struct Entry {
     pub(super) index: usize,
@@ -89,23 +111,26 @@ pub(super) struct Entry {
 }
 
 impl Seat {
-    pub(super) fn new(number: usize, role: Role) -> Self {
+    pub(super) fn new(bodies: Bodies) -> Self {
         Self {
-            number,
-            role,
-            current: AtomicU64::new(IDLE),
-            tickets: AtomicU64::new(IDLE),
+            ticket: AtomicU64::new(0),
             index: AtomicUsize::new(0),
             attempts: AtomicU32::new(0),
             branch_started: AtomicU64::new(0),
             started: AtomicU64::new(NEVER),
             due: AtomicU64::new(NEVER),
-            ended: AtomicU64::new(0),
             polling: AtomicBool::new(false),
             duty: AtomicU8::new(Duty::Gone as u8),
             held: AtomicBool::new(false),
-            bodies: Arc::default(),
+            open: AtomicBool::new(false),
+            alarm: AtomicU8::new(SILENT),
+            lane: AtomicWaker::new(),
+            bodies,
         }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 
     pub(super) fn is(&self, duty: Duty) -> bool {
@@ -117,35 +142,97 @@ impl Seat {
         self.is(Duty::Working) || self.bodies.any_running()
     }
 
+    /// Whether a lane is to be opened here, because the child has been sent to the seat and is not there yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is(Duty::Working) && !self.open.load(Ordering::Relaxed)
+    }
+
+    /// The child comes to the seat. Only the child does, and leaves.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+    }
+
+    /// The child leaves the seat. `false` if it had before.
+    pub(super) fn close(&self) -> bool {
+        let open = self.open.load(Ordering::Relaxed);
+        self.open.store(false, Ordering::Relaxed);
+        open
+    }
+
     /// Changes the duty, and says whether it was `from` before. Only then it changes.
     pub(super) fn change(&self, from: Duty, to: Duty) -> bool {
         self.duty.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The child has taken a branch, and prepares an attempt. Returns its ticket.
+    /// The child has taken a branch, and prepares an attempt. It has a ticket from now on.
     #[inline]
-    pub(super) fn begin(&self, entry: &Entry) -> u64 {
+    pub(super) fn begin(&self, entry: &Entry) {
         // Only the child of this seat draws tickets, so this need not be one atomic step.
-        let ticket = self.tickets.load(Ordering::Relaxed) + 1;
-        self.tickets.store(ticket, Ordering::Relaxed);
+        let ticket = (self.ticket.load(Ordering::Relaxed) | RUNS) + 2;
         self.index.store(entry.index, Ordering::Relaxed);
         self.attempts.store(entry.attempts, Ordering::Relaxed);
         self.branch_started.store(entry.branch_started, Ordering::Relaxed);
         self.started.store(NEVER, Ordering::Relaxed);
         self.due.store(NEVER, Ordering::Relaxed);
         self.polling.store(true, Ordering::Relaxed);
-        self.current.store(ticket, Ordering::Release);
-        ticket
+        self.ticket.store(ticket, Ordering::Release);
     }
 
     /// The attempt with this number starts, and its clock.
     #[inline]
-    pub(super) fn start(&self, attempt: u32, started: Moment, due: Moment) {
+    pub(super) fn start(&self, attempt: u32, branch_started: Moment, started: Moment, due: Moment) {
         self.attempts.store(attempt, Ordering::Relaxed);
+        self.branch_started.store(branch_started, Ordering::Relaxed);
+        self.alarm.store(SILENT, Ordering::Relaxed);
         // Who sees that it has started sees its number.
         self.started.store(started, Ordering::Release);
         self.due.store(due, Ordering::Relaxed);
         self.set_polling(true);
+    }
+
+    /// What the child has noted of the attempt that it makes, or that was given up.
+    pub(super) fn turn(&self) -> Turn {
+        Turn {
+            ticket: self.ticket.load(Ordering::Relaxed) | RUNS,
+            index: self.index.load(Ordering::Relaxed),
+            attempt: self.attempts.load(Ordering::Relaxed),
+            started: self.branch_started.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How long the attempt may take; a very long time if there is no limit.
+    pub(super) fn limit(&self) -> Duration {
+        let (started, due) = (self.started.load(Ordering::Relaxed), self.due.load(Ordering::Relaxed));
+        Duration::from_nanos(due.saturating_sub(started))
+    }
+
+    /// The attempt waits, and is to be woken when it is due. Gives when that is; `None` if it never is.
+    pub(super) fn set_alarm(&self, lane: Option<&Waker>) -> Option<Moment> {
+        let due = Some(self.due.load(Ordering::Relaxed)).filter(|due| *due != NEVER)?;
+        if let Some(lane) = lane {
+            self.lane.register(lane);
+        }
+        self.alarm.store(SET, Ordering::Relaxed);
+        Some(due)
+    }
+
+    /// Wakes the attempt if it waits and is due. Gives when it is due, if that is later.
+    pub(super) fn ring_if_due(&self, now: Moment) -> Option<Moment> {
+        if self.alarm.load(Ordering::Relaxed) != SET {
+            return None;
+        }
+        let due = self.due.load(Ordering::Relaxed);
+        if due > now {
+            return Some(due);
+        }
+        self.alarm.store(RUNG, Ordering::Relaxed);
+        self.lane.wake();
+        None
+    }
+
+    /// Whether the alarm has rung for the attempt.
+    pub(super) fn has_rung(&self) -> bool {
+        self.alarm.load(Ordering::Relaxed) == RUNG
     }
 
     /// The agent's code is entered or left at an `.await`.
@@ -158,59 +245,35 @@ impl Seat {
         self.polling.load(Ordering::Relaxed)
     }
 
-    /// The clock was read. If the end of the last attempt is still to be told, it was before this.
-    #[inline]
-    pub(super) fn note_reading(&self, now: Moment) {
-        if self.awaits_reading() {
-            self.ended.store(now, Ordering::Relaxed);
-        }
-    }
-
-    /// An attempt has ended, and the next reading of the clock is to tell when.
-    #[inline]
-    pub(super) fn end_at_next_reading(&self) {
-        self.ended.store(NEVER, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(super) fn awaits_reading(&self) -> bool {
-        self.ended() == NEVER
-    }
-
-    #[inline]
-    pub(super) fn ended(&self) -> Moment {
-        self.ended.load(Ordering::Relaxed)
-    }
-
     /// Concludes the attempt with this ticket. `false` if somebody else has done so.
     ///
     /// Whoever calls this holds the lock of the place's outcomes: so whoever collects finds either the attempt or what
     /// became of it, and this need not be one atomic step.
     #[inline]
     pub(super) fn claim(&self, ticket: u64) -> bool {
-        let mine = self.current.load(Ordering::Acquire) == ticket;
+        let mine = self.ticket.load(Ordering::Acquire) == ticket;
         if mine {
-            self.current.store(IDLE, Ordering::Release);
+            self.ticket.store(ticket & !RUNS, Ordering::Release);
         }
         mine
     }
 
     /// The attempt that runs here.
     pub(super) fn occupant(&self) -> Option<Occupant> {
-        let ticket = self.current.load(Ordering::Acquire);
-        if ticket == IDLE {
+        let ticket = self.ticket.load(Ordering::Acquire);
+        if ticket & RUNS == 0 {
             return None;
         }
         // If the child moves on while this is read, the ticket no longer claims anything.
-        let (started, due) = (self.started.load(Ordering::Acquire), self.due.load(Ordering::Relaxed));
+        let started = self.started.load(Ordering::Acquire);
         Some(Occupant {
             ticket,
             index: self.index.load(Ordering::Relaxed),
             attempts: self.attempts.load(Ordering::Relaxed),
             branch_started: self.branch_started.load(Ordering::Relaxed),
             started,
-            limit: Duration::from_nanos(due.saturating_sub(started)),
-            due,
+            limit: self.limit(),
+            due: self.due.load(Ordering::Relaxed),
             polling: self.polling.load(Ordering::Relaxed),
         })
     }

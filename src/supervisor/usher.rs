@@ -11,13 +11,14 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use tokio::task::yield_now;
 
 use super::arrivals::{Arrival, Arrivals, Items};
+use super::bench::Bench;
 use super::contain::{Contained, contain};
 use super::control::Stop;
 use super::crew::Crew;
 use super::message::{Resume, Wake};
 use super::run::Run;
-use super::run_supervisor::Member;
-use super::seat::{Moment, Seat};
+use super::seat::Moment;
+use super::staff::Member;
 use super::work::Work;
 use crate::outcome::Cause;
 
@@ -27,9 +28,9 @@ pub(super) struct Usher;
 
 /// Hires the usher, if the items of the run come from a stream.
 pub(super) async fn hire(crew: &Arc<dyn Crew>, supervisor: &ActorRef<Wake>) -> HashMap<ActorId, Member> {
-    let Some((seat, ushering)) = Arc::clone(crew).usher() else { return HashMap::new() };
+    let Some((bench, ushering)) = Arc::clone(crew).usher() else { return HashMap::new() };
     match Usher::spawn_linked(None, Usher, ushering, supervisor.get_cell()).await {
-        Ok((actor, _)) => HashMap::from([(actor.get_id(), Member { actor, seat })]),
+        Ok((actor, _)) => HashMap::from([(actor.get_id(), Member { actor, bench, opened: 1 })]),
         Err(error) => {
             // What it was to do is dropped by now, and has stopped the run.
             tracing::error!(%error, "the usher could not be started");
@@ -86,7 +87,7 @@ pub(super) async fn step_aside() {
 pub(super) struct Ushering<W: Work> {
     run: Arc<Run<W>>,
     arrivals: Arc<Arrivals<W::Job>>,
-    seat: Arc<Seat>,
+    bench: Arc<Bench>,
     items: Contained<Items<W::Job>>,
     /// How many items may arrive before a child is called for them: more with each turn that was quick.
     patience: u32,
@@ -108,9 +109,9 @@ enum Turn {
 const LONGEST_TURN: Moment = 100_000;
 
 impl<W: Work> Ushering<W> {
-    pub(super) fn new(run: Arc<Run<W>>, arrivals: Arc<Arrivals<W::Job>>, seat: Arc<Seat>) -> Self {
+    pub(super) fn new(run: Arc<Run<W>>, arrivals: Arc<Arrivals<W::Job>>, bench: Arc<Bench>) -> Self {
         let items = arrivals.take_items().into();
-        Self { run, arrivals, seat, items, patience: 1, is_done: false }
+        Self { run, arrivals, bench, items, patience: 1, is_done: false }
     }
 
     /// Works until the stream ends or the run stops.
@@ -172,7 +173,7 @@ impl<W: Work> Ushering<W> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrival<W::Job>>> {
         let Some(items) = self.items.get_mut() else { return Poll::Ready(None) };
-        self.seat.set_polling(true);
+        self.bench.set_polling(true);
         let polled = match contain(|| items.as_mut().poll_next(cx)) {
             Ok(polled) => {
                 polled.map(|item| item.map(|item| item.map_err(|error| Box::new(Cause::Failed(error)))))
@@ -183,7 +184,7 @@ impl<W: Work> Ushering<W> {
                 Poll::Ready(Some(Err(Box::new(cause))))
             }
         };
-        self.seat.set_polling(false);
+        self.bench.set_polling(false);
         polled
     }
 
@@ -204,9 +205,9 @@ impl<W: Work> Ushering<W> {
 
     /// Its `Drop` is code of the user's as well, and may take its time.
     fn drop_items(&mut self) {
-        self.seat.set_polling(true);
+        self.bench.set_polling(true);
         self.items.clear();
-        self.seat.set_polling(false);
+        self.bench.set_polling(false);
     }
 }
 

@@ -169,6 +169,9 @@ impl System {
     /// earliest end of all graces counts, and all callers get the same answer. An agent of the system that waits for a
     /// shutdown waits for itself: it is stopped when the grace is over.
     ///
+    /// In a server, drain the system first and close the server then, so that requests which come meanwhile get an answer that
+    /// says so: with axum, `axum::serve(..).with_graceful_shutdown(async { system.shutdown(grace).await; })`.
+    ///
     /// # Errors
     /// [`SystemError`] if the system has ended by itself, before or meanwhile.
     ///

@@ -32,6 +32,8 @@ pub struct SupervisorStatus {
     pub restarts: u32,
     /// How many of its residents have died.
     pub deaths: u32,
+    /// Which of them died last, and of what.
+    pub last_death: Option<String>,
     /// Its residents.
     pub residents: Vec<ResidentStatus>,
 }
@@ -49,6 +51,11 @@ pub struct ResidentStatus {
 }
 
 impl Status {
+    /// The supervisor with this name.
+    pub fn supervisor(&self, name: &str) -> Option<&SupervisorStatus> {
+        self.supervisors.iter().find(|supervisor| supervisor.name == name)
+    }
+
     pub(super) fn of(tree: &Tree, agents: Vec<String>) -> Self {
         Self {
             phase: tree.phase(),
@@ -66,6 +73,7 @@ impl SupervisorStatus {
             name: supervisor.name().to_owned(),
             restarts: supervisor.restarts(),
             deaths: supervisor.deaths(),
+            last_death: supervisor.last_death(),
             residents: supervisor.residents().map(|resident| ResidentStatus::of(&**resident)).collect(),
         }
     }
@@ -84,6 +92,9 @@ impl fmt::Display for Status {
         for supervisor in &self.supervisors {
             let SupervisorStatus { name, restarts, deaths, .. } = supervisor;
             write!(f, "\n  supervisor {name}: restarts={restarts} deaths={deaths}")?;
+            if let Some(last) = &supervisor.last_death {
+                write!(f, " last: {last}")?;
+            }
             for ResidentStatus { name, instances, alive } in &supervisor.residents {
                 write!(f, "\n    resident {name}: {alive} of {instances} alive")?;
             }

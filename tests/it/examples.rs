@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// Runs an example that `cargo test` has built.
-fn run(example: &str, arguments: &[&str]) -> Output {
+/// An example that `cargo test` has built.
+pub fn program(example: &str) -> PathBuf {
     let target = std::env::current_exe().unwrap();
     let target = target.parent().and_then(Path::parent).unwrap();
     let program = target.join("examples").join(example);
     assert!(program.exists(), "build the examples first: `cargo test` does");
+    program
+}
+
+/// Runs an example to its end.
+fn run(example: &str, arguments: &[&str]) -> Output {
     let start = Instant::now();
-    let output = Command::new(program).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
+    let output = Command::new(program(example)).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
     assert!(start.elapsed() < Duration::from_secs(15), "an example takes a few seconds at most");
     output
 }
@@ -129,6 +134,54 @@ fn nested_uses_the_caps_of_all_its_levels_and_stops_them_all() {
 }
 
 #[test]
+fn actor_agent_starts_each_actor_once_and_once_more_after_its_death() {
+    let output = run("actor_agent", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "actor_agent: sessions=4 caches=2");
+    let text = text(&output);
+    for part in [
+        "60 of 60 pages with 61 requests",
+        "two readers, 10 requests",
+        "two readers, 21 requests",
+        "deaths=1",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains("branch 0 (`cache`) failed: actor `cache` ended before it answered"), "{text}");
+}
+
+#[test]
+fn supervisor_tree_fails_level_by_level_and_saves_what_it_has() {
+    let output = run("supervisor_tree", &[]);
+    assert!(output.status.success());
+    let last = "supervisor_tree: escalated=true gateway_starts=6 journal_starts=1 saved=9";
+    assert_eq!(last_line(&output), last);
+    let text = text(&output);
+    let steps = [
+        "letter 3 is delivered",
+        "restarts=0 deaths=2",
+        "the root has restarted `outbound`",
+        "restarts=1 deaths=5",
+        "the system has ended",
+        "the relay is out of order",
+        "Ended: runs=0",
+        "3 are delivered",
+    ];
+    let mut rest = text.as_str();
+    for step in steps {
+        (_, rest) =
+            rest.split_once(step).unwrap_or_else(|| panic!("`{step}` is missing in its place: {text}"));
+    }
+}
+
+#[test]
+fn tour_comes_to_its_end() {
+    let output = run("tour", &[]);
+    assert!(output.status.success());
+    assert_eq!(last_line(&output), "tour: pages=2 streamed=2 outbox=hi left=0");
+}
+
+#[test]
 fn newsroom_reads_the_projects_own_documents() {
     let output = run("newsroom", &[]);
     assert!(output.status.success());
@@ -154,13 +207,25 @@ fn newsroom_gives_every_document_a_line_whatever_it_is() {
         assert!(lines >= 1, "{document}");
     }
 
-    // Under fire, every document still has its line, and the same seed gives the same fates.
-    let faults =
-        ["--fail-rate", "0.3", "--panic-rate", "0.3", "--hang-rate", "0.2", "--timeout", "1s", "--seed", "7"];
+    // Under fire, every document still has its line, and the same seed gives the same fates; but for the one that is so
+    // long that a busy machine decides whether it is done in time.
+    arguments.retain(|document| !document.ends_with("huge.txt"));
+    let faults = [
+        "--fail-rate",
+        "0.3",
+        "--panic-rate",
+        "0.3",
+        "--hang-rate",
+        "0.2",
+        "--timeout",
+        "500ms",
+        "--seed",
+        "7",
+    ];
     arguments.extend(faults);
     let (first, second) = (run("newsroom", &arguments), run("newsroom", &arguments));
     assert!(first.status.success());
-    assert_eq!(number(&first, "documents"), 8);
+    assert_eq!(number(&first, "documents"), 7);
     assert_eq!(last_line(&first), last_line(&second));
     assert!(number(&first, "ok") < 6, "some faults are not healed: {}", text(&first));
     assert!(number(&first, "ok") + number(&first, "partial") > 0, "and some are: {}", text(&first));

@@ -98,3 +98,27 @@ async fn outcomes_of_a_failed_all_keep_the_shape_of_the_set() {
     let keyed = foreach([0, 1], &agent).keyed(|n| *n).unwrap().all().await.unwrap_err().into_outcomes();
     assert_eq!(keyed.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["0", "1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_has_a_code() {
+    let agent = agent_fn(|word: &'static str, _| async move {
+        match word {
+            "coded" => Err(AgentError::fatal("too many").with_code("rate_limited")),
+            "panic" => panic!("on purpose"),
+            "hang" => std::future::pending().await,
+            _ => Err("no".into()),
+        }
+    });
+    let agent: sortie::AgentRef<&'static str, ()> = sortie::AgentRef::new(agent);
+    let outcomes =
+        sortie::foreach(["coded", "panic", "hang", "plain"], &agent).timeout(SECOND).settled().await;
+    let codes = |outcomes: &[sortie::Outcome<()>]| -> Vec<String> {
+        outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err().code().to_owned()).collect()
+    };
+    assert_eq!(codes(&outcomes), ["rate_limited", "panicked", "timed_out", "failed"]);
+    let late = sortie::foreach(["hang"; 2], &agent).concurrency(1).deadline(SECOND).settled().await;
+    assert_eq!(codes(&late), ["deadline_exceeded"; 2]);
+    let queued =
+        sortie::foreach(["hang"; 2], &agent).concurrency(1).queue_timeout(SECOND).deadline(2 * SECOND);
+    assert_eq!(codes(&queued.settled().await), ["deadline_exceeded", "queue_timed_out"]);
+}

@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod axum_service;
 mod blocking;
 mod context;
 mod directory;
@@ -25,6 +26,7 @@ mod journal_disk;
 mod journal_kills;
 mod journal_store;
 mod keyed_stream;
+mod lanes;
 mod launch_kills;
 mod launches;
 mod launches_disk;
@@ -40,6 +42,8 @@ mod recorder_deaths;
 mod residents;
 mod restarts;
 mod scenarios;
+mod seams;
 mod support;
 mod system;
+mod system_stress;
 mod threads;

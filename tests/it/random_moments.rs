@@ -43,28 +43,35 @@ fn restart() -> sortie::Restart {
     sortie::Restart::attempts(2).backoff(sortie::Backoff::fixed(MS))
 }
 
-async fn drop_at_random_moments(moments: u64, seed: u64) {
+async fn drop_at_random_moments(moments: u64, seed: u64, lanes: usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let gauge = Gauge::default();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for _ in 0..moments {
-        let ending = foreach(0..ITEMS, mixed(&gauge, &flags())).concurrency(16).restart(restart()).settled();
+        let ending = foreach(0..ITEMS, mixed(&gauge, &flags()))
+            .concurrency(16)
+            .lanes(lanes)
+            .restart(restart())
+            .settled();
         let _ = tokio::time::timeout(Duration::from_micros(random.u64(0..3000)), ending).await;
     }
     eventually("nothing left running", || gauge.running() == 0 && tasks() <= before).await;
     assert!(gauge.begun() > 0 && gauge.peak() > 0);
 }
 
-async fn deadline_at_random_moments(moments: u64, seed: u64) {
+async fn deadline_at_random_moments(moments: u64, seed: u64, lanes: usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let gauge = Gauge::default();
     let (mut cut, mut whole) = (0, 0);
     for _ in 0..moments {
         let done = flags();
         let limit = Duration::from_micros(random.u64(1..4000));
-        let fan_out =
-            foreach(0..ITEMS, mixed(&gauge, &done)).concurrency(16).restart(restart()).deadline(limit);
+        let fan_out = foreach(0..ITEMS, mixed(&gauge, &done))
+            .concurrency(16)
+            .lanes(lanes)
+            .restart(restart())
+            .deadline(limit);
         let outcomes = fan_out.settled().await;
         assert_eq!(outcomes.len(), ITEMS);
         for (n, outcome) in outcomes.iter().enumerate() {
@@ -92,25 +99,47 @@ async fn deadline_at_random_moments(moments: u64, seed: u64) {
 #[tokio::test(start_paused = true)]
 async fn drops_on_the_paused_clock() {
     let start = Instant::now();
-    drop_at_random_moments(MOMENTS, 1).await;
+    drop_at_random_moments(MOMENTS, 1, 1).await;
     assert!(start.elapsed() > MS);
 }
 
 #[test]
 fn drops_on_real_threads() {
     let runtime = threads(2);
-    runtime.block_on(async { tokio::spawn(drop_at_random_moments(MOMENTS, 2)).await }).unwrap();
+    runtime.block_on(async { tokio::spawn(drop_at_random_moments(MOMENTS, 2, 1)).await }).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_on_the_paused_clock() {
-    deadline_at_random_moments(MOMENTS, 3).await;
+    deadline_at_random_moments(MOMENTS, 3, 1).await;
 }
 
 #[test]
 fn deadlines_on_real_threads() {
     let runtime = threads(2);
-    runtime.block_on(async { tokio::spawn(deadline_at_random_moments(MOMENTS, 4)).await }).unwrap();
+    runtime.block_on(async { tokio::spawn(deadline_at_random_moments(MOMENTS, 4, 1)).await }).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn drops_of_lanes_on_the_paused_clock() {
+    drop_at_random_moments(MOMENTS, 5, 4).await;
+}
+
+#[test]
+fn drops_of_lanes_on_real_threads() {
+    let runtime = threads(2);
+    runtime.block_on(async { tokio::spawn(drop_at_random_moments(MOMENTS, 6, 4)).await }).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_of_lanes_on_the_paused_clock() {
+    deadline_at_random_moments(MOMENTS, 7, 4).await;
+}
+
+#[test]
+fn deadlines_of_lanes_on_real_threads() {
+    let runtime = threads(2);
+    runtime.block_on(async { tokio::spawn(deadline_at_random_moments(MOMENTS, 8, 4)).await }).unwrap();
 }
 
 /// What an agent has seen of its own attempts: per item, how many were begun, and how many had come to their end.

@@ -160,7 +160,7 @@ async fn s33_a_resident_that_keeps_dying_ends_the_system_with_an_error() {
         let error = system.wait().await.unwrap_err();
         assert!(error.is_escalated());
         let text = error.to_string();
-        for part in ["`frail`", "`doomed`", "no disk", "3 times in 5s"] {
+        for part in ["`frail`", "`doomed`", "no disk", "more than 3 deaths of supervisors in 5s"] {
             assert!(text.contains(part), "{text}");
         }
         let failure = system.ask(&agent, "1").await.unwrap_err();
@@ -254,7 +254,8 @@ async fn a_resident_that_does_not_stop_in_time_is_killed() {
         let call = tokio::spawn(system.ask(&agent, "slowly").into_future());
         eventually("a call", || system.status().runs == 1).await;
         let start = Instant::now();
-        system.shutdown(MS).await.unwrap();
+        let left = system.shutdown(MS).await.unwrap();
+        assert_eq!((left.cut_short, left.not_stopped), (1, 0));
         // The grace for runs, and the moment that residents have at least.
         assert!(start.elapsed() < 350 * MS, "{:?}", start.elapsed());
         assert_eq!(adder.living.running(), 0);

@@ -366,7 +366,7 @@ async fn beyond_the_intensity_of_the_root_the_system_stops_with_an_error() {
     let error = system.wait().await.unwrap_err();
     assert!(error.is_escalated());
     let text = error.to_string();
-    assert!(text.contains("more often than 3 times in 5s") && text.contains("`mail`"), "{text}");
+    assert!(text.contains("more than 3 deaths of supervisors in 5s") && text.contains("`mail`"), "{text}");
     for failure in run.await.unwrap().into_iter().map(Result::unwrap_err) {
         assert!(matches!(failure.cause(), Cause::ShutDown { stopped: true, .. }), "{failure:?}");
     }

@@ -114,7 +114,7 @@ fn computing_children_share_their_threads() {
 #[test]
 fn real_threads_give_the_same_results_in_the_same_order() {
     let runtime = threads(4);
-    for _ in 0..20 {
+    for lanes in [1, 4].repeat(10) {
         let agent = agent_fn(|n: u64, cx: sortie::AgentContext| async move {
             if n % 7 == 0 {
                 tokio::time::sleep(Duration::from_micros(n % 500)).await;
@@ -128,7 +128,7 @@ fn real_threads_give_the_same_results_in_the_same_order() {
             Ok(n * n)
         });
         let restart = sortie::Restart::attempts(4).backoff(sortie::Backoff::fixed(MS));
-        let fan_out = foreach(0..2000, agent).concurrency(32).restart(restart);
+        let fan_out = foreach(0..2000, agent).concurrency(32).lanes(lanes).restart(restart);
         let values = runtime.block_on(async { tokio::spawn(fan_out.all()).await }).unwrap().unwrap();
         assert!(values.iter().enumerate().all(|(n, square)| *square == (n * n) as u64));
     }
@@ -145,18 +145,19 @@ fn many_small_runs_that_retry_neither_stall_nor_lose_a_retry() {
         // Backoffs end at all moments relative to the ends of the siblings' attempts.
         if u64::from(cx.attempt()) <= n % 4 { Err("again".into()) } else { Ok(n) }
     }));
-    let run = move |cap| {
+    let run = move |cap: usize, lanes| {
         let agent = agent.clone();
         async move {
             let restart =
                 sortie::Restart::attempts(4).backoff(sortie::Backoff::fixed(Duration::from_micros(300)));
-            let values = foreach(0..12, &agent).concurrency(cap).restart(restart).all().await.unwrap();
+            let values =
+                foreach(0..12, &agent).concurrency(cap).lanes(lanes).restart(restart).all().await.unwrap();
             assert_eq!(values, (0..12).collect::<Vec<_>>());
         }
     };
     runtime.block_on(async {
         for _ in 0..25 {
-            let runs: Vec<_> = (0..80).map(|n| tokio::spawn(run(1 + n % 4))).collect();
+            let runs: Vec<_> = (0..80).map(|n| tokio::spawn(run(1 + n % 4, 1 + n % 3))).collect();
             for run in runs {
                 tokio::time::timeout(30 * crate::support::SECOND, run).await.expect("no run stalls").unwrap();
             }

@@ -48,7 +48,7 @@ pub struct SystemError(Arc<Reason>);
 
 #[derive(Debug, Error)]
 enum Reason {
-    #[error("its supervisors died more often than {most} times in {window}: {last}")]
+    #[error("more than {most} deaths of supervisors in {window}: {last}")]
     Escalated { most: u32, window: humantime::FormattedDuration, last: String },
     #[error("its root was killed, or the runtime has shut down")]
     Killed,

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Tree;
+use crate::supervisor::bench::Bench;
 use crate::supervisor::contain::lock;
 use crate::supervisor::control::Stop;
 use crate::supervisor::crew::Crew;
-use crate::supervisor::seat::Seat;
 
 /// How far the life of a system has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +43,8 @@ struct State {
     handed_back: usize,
     /// Runs that ended because they were stopped at a shutdown.
     cut_short: usize,
-    /// Seats whose run has ended, but whose bodies had not.
-    left: Vec<Arc<Seat>>,
+    /// Benches whose run has ended, but where something still runs.
+    left: Vec<Arc<Bench>>,
 }
 
 struct Entry {
@@ -100,7 +100,7 @@ impl Gate {
     pub(crate) fn not_stopped(&self) -> usize {
         let mut state = self.state();
         state.forget_what_has_stopped();
-        state.left.len()
+        state.left.iter().map(|bench| bench.running()).sum()
     }
 
     /// How many runs were cut short by a shutdown.
@@ -158,7 +158,7 @@ impl Gate {
 
 impl State {
     fn forget_what_has_stopped(&mut self) {
-        self.left.retain(|seat| seat.is_running());
+        self.left.retain(|bench| bench.running() > 0);
     }
 }
 
@@ -215,7 +215,7 @@ impl Drop for Admission {
         let mut state = self.tree.gate.state();
         let run = state.runs.remove(&self.number).and_then(|run| run.crew.upgrade());
         if let Some(run) = &run {
-            let running = run.running_seats();
+            let running = run.running_benches();
             if !running.is_empty() {
                 state.forget_what_has_stopped();
                 state.left.extend(running);

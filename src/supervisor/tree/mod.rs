@@ -23,13 +23,14 @@ mod service;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorRef, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::gate::Gate;
 pub(super) use self::root::LAST_WORDS;
 use self::root::Root;
+use super::death::text_of;
 use super::message::Wake;
 use crate::agent::AgentContext;
 use crate::policy::Intensity;
@@ -168,29 +169,11 @@ impl std::fmt::Debug for TreeHandle {
     }
 }
 
-/// The end of an actor, as the actor above it learns of it.
-struct Death {
-    actor: ActorCell,
-    reason: String,
-}
-
-impl Death {
-    fn of(event: SupervisionEvent) -> Option<Self> {
-        match event {
-            SupervisionEvent::ActorTerminated(actor, _, reason) => {
-                Some(Self { actor, reason: reason.unwrap_or_else(|| "it stopped".to_owned()) })
-            }
-            SupervisionEvent::ActorFailed(actor, error) => Some(Self { actor, reason: error.to_string() }),
-            _ => None,
-        }
-    }
-}
-
 /// Why an actor did not start, in its own words.
 fn reason_of(error: SpawnErr) -> String {
     match error {
-        SpawnErr::StartupFailed(error) => error.to_string(),
-        error => error.to_string(),
+        SpawnErr::StartupFailed(error) => text_of(error),
+        error => text_of(error),
     }
 }
 

@@ -9,11 +9,12 @@ use humantime::format_duration;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::time::{Instant, timeout};
 
+use super::reason_of;
 use super::resident::Owned;
 use super::root::LAST_WORDS;
-use super::{Death, reason_of};
 use crate::policy::{Deaths, Intensity};
 use crate::supervisor::contain::lock;
+use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
 use crate::supervisor::timer::Timer;
 
@@ -24,6 +25,7 @@ pub(crate) struct Supervisor {
     residents: Vec<Owned>,
     restarts: AtomicU32,
     deaths: AtomicU32,
+    last_death: Mutex<Option<String>>,
     orders: Mutex<Orders>,
     /// The residents that live, or may still.
     members: Mutex<HashMap<ActorId, Member>>,
@@ -48,8 +50,8 @@ struct Member {
 impl Supervisor {
     pub(crate) fn new(name: Arc<str>, intensity: Intensity, residents: Vec<Owned>) -> Self {
         let (restarts, deaths) = (AtomicU32::new(0), AtomicU32::new(0));
-        let (orders, members) = (Mutex::default(), Mutex::default());
-        Self { name, intensity, residents, restarts, deaths, orders, members }
+        let (last_death, orders, members) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { name, intensity, residents, restarts, deaths, last_death, orders, members }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -64,6 +66,11 @@ impl Supervisor {
     /// How many of its residents have died.
     pub(crate) fn deaths(&self) -> u32 {
         self.deaths.load(Ordering::Relaxed)
+    }
+
+    /// Which of them died last, and why.
+    pub(crate) fn last_death(&self) -> Option<String> {
+        lock(&self.last_death).clone()
     }
 
     pub(crate) fn residents(&self) -> impl Iterator<Item = &Owned> {
@@ -199,7 +206,7 @@ impl State {
     /// A resident has ended, for whatever reason: it is restarted at once, unless that was one death too many.
     async fn bury(
         &mut self,
-        Death { actor, mut reason }: Death,
+        Death { actor, mut reason, .. }: Death,
         myself: &ActorRef<Wake>,
     ) -> Result<(), ActorProcessingErr> {
         let supervisor = Arc::clone(&self.supervisor);
@@ -209,6 +216,7 @@ impl State {
         pool.leave(place);
         while !self.is_retiring() {
             supervisor.deaths.fetch_add(1, Ordering::Relaxed);
+            *lock(&supervisor.last_death) = Some(format!("`{}`: {reason}", pool.name()));
             if !self.deaths.bearable(supervisor.intensity, self.started.elapsed()) {
                 let (most, within) = (supervisor.intensity.deaths(), supervisor.intensity.within());
                 let (within, name) = (format_duration(within), pool.name());

@@ -11,9 +11,12 @@ use tokio::time::Instant;
 
 use super::gate::Phase;
 use super::named::{Named, Supervisor};
-use super::{Death, Shutdown, SystemError, Tree, reason_of};
+use super::{Shutdown, SystemError, Tree, reason_of};
 use crate::policy::Deaths;
+use crate::supervisor::control::YIELD_GRACE;
+use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
+use crate::supervisor::run_supervisor::LOOK_AGAIN;
 use crate::supervisor::timer::Timer;
 
 /// Owns the supervisors: starts them, restarts those that die, and takes everything down in the end, children first.
@@ -34,6 +37,8 @@ pub(super) struct State {
     failure: Option<SystemError>,
     /// When supervisors that have not ended are killed, once they are told to end.
     kill_at: Option<Instant>,
+    /// How long bodies that are about to end may take for it, once nothing else is left.
+    bodies_until: Option<Instant>,
 }
 
 struct Member {
@@ -68,6 +73,7 @@ impl Actor for Root {
             timer: Timer::default(),
             failure: None,
             kill_at: None,
+            bodies_until: None,
             tree: Arc::clone(&tree),
         };
         for supervisor in &tree.supervisors {
@@ -108,7 +114,7 @@ impl State {
 
     /// An actor under the root has ended. Runs do that all the time; a supervisor does so only if it has failed, or was
     /// told to.
-    async fn bury(&mut self, Death { actor, mut reason }: Death, myself: &ActorRef<Wake>) {
+    async fn bury(&mut self, Death { actor, mut reason, .. }: Death, myself: &ActorRef<Wake>) {
         let Some(Member { supervisor, .. }) = self.supervisors.remove(&actor.get_id()) else { return };
         supervisor.leave().await;
         while self.tree.phase() < Phase::Stopping {
@@ -162,6 +168,12 @@ impl State {
         }
         for member in self.supervisors.values() {
             member.actor.kill();
+        }
+        // A call whose actor was killed ends a little later than the actor. What is still there then does not stop.
+        let bodies_until = *self.bodies_until.get_or_insert(now + YIELD_GRACE);
+        if tree.gate.not_stopped() > 0 && bodies_until > now {
+            self.timer.set(now + LOOK_AGAIN, now, myself);
+            return Ok(());
         }
         self.end(myself)
     }

@@ -6,6 +6,7 @@
 mod contest;
 mod efficiency;
 mod fan_out;
+mod in_flight;
 mod nested;
 mod stream;
 mod suite;
@@ -13,4 +14,5 @@ mod suite;
 pub use suite::{Comparison, Effort, Probe, Suite};
 
 /// Every suite, in the order in which `all` runs them.
-pub const SUITES: &[Suite] = &[fan_out::SUITE, efficiency::SUITE, nested::SUITE, stream::SUITE];
+pub const SUITES: &[Suite] =
+    &[fan_out::SUITE, efficiency::SUITE, nested::SUITE, in_flight::SUITE, stream::SUITE];

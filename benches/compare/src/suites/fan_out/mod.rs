@@ -12,7 +12,6 @@ mod buffered;
 mod drivers;
 mod joinset;
 mod kameo_pool;
-mod ractor_per_item;
 mod ractor_pool;
 mod sizes;
 mod sortie;

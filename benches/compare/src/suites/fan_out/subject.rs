@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::drivers::feed;
-use super::{buffered, joinset, kameo_pool, ractor_per_item, ractor_pool, sortie};
+use super::{buffered, joinset, kameo_pool, ractor_pool, sortie};
+use crate::suites::contest::attempt::{CAP, agent};
+use crate::suites::contest::ractor_per_item;
 use crate::suites::contest::subject::Subject;
 
 pub const BASELINE: &str = "joinset";
@@ -22,7 +24,7 @@ pub async fn start_all() -> Vec<Subject<usize>> {
         subject("ractor-pool", move |n| feed(Arc::clone(&ractors), n)),
         subject("kameo-pool", move |n| feed(Arc::clone(&kameos), n)),
         subject("sortie-fresh-children", sortie::fan_out_fresh),
-        subject("ractor-per-item", ractor_per_item::fan_out),
+        subject("ractor-per-item", |n| ractor_per_item::fan_out(n, CAP, agent)),
     ]
 }
 

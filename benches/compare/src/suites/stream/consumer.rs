@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use tokio::time::sleep;
 
-use super::resident;
+use crate::suites::contest::resident;
 
 /// How many times a number is stirred for each outcome: about half a microsecond, twice what sortie needs for a
 /// no-op item.

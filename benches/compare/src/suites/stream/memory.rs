@@ -3,12 +3,12 @@
 use tokio::runtime::Builder;
 
 use super::consumer::Habit;
-use super::resident;
 use super::subjects::{BASELINE, PEER, SETTLED, SORTIE, Streaming, check};
 use super::suite::SUITE;
 use crate::figures::{Row, Setting};
 use crate::probe;
 use crate::rounds::{Contestant, interleave, of};
+use crate::suites::contest::resident;
 
 const STREAMING: [Streaming; 3] = [SORTIE, PEER, SETTLED];
 

@@ -16,7 +16,6 @@
 
 mod consumer;
 mod memory;
-mod resident;
 mod subjects;
 mod suite;
 

@@ -1,11 +1,11 @@
 //! The suite: every size and number of threads, for time and for memory.
 
 use super::consumer::Habit;
+use super::memory;
 use super::subjects::{BASELINE, IDEAL, PEER, SORTIE, Streaming, check};
-use super::{memory, resident};
 use crate::figures::{Findings, Row, Setting};
 use crate::rounds::of;
-use crate::suites::contest::{arena::Arena, subject::Subject};
+use crate::suites::contest::{arena::Arena, resident, subject::Subject};
 use crate::suites::{Comparison, Effort, Suite};
 
 pub const SUITE: Suite = Suite {

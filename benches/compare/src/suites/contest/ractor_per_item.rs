@@ -1,28 +1,38 @@
 //! ractor by hand, one actor per item: started under a supervisor, asked once, stopped.
 //!
 //! ractor catches the panics; a caller whose actor panicked sees its reply port dropped. An attempt ends when
-//! its actor has ended, because otherwise far more than `CAP` actors are alive. (On two threads that is also
+//! its actor has ended, because otherwise far more actors are alive than there are slots. (On two threads that is also
 //! the faster way, on one thread it costs 7 %.) Results come in order through `buffered`, which was faster
 //! than a `JoinSet` around the same calls.
+
+use std::future::Future;
+use std::io;
 
 use futures::stream::{self, StreamExt};
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 
-use crate::suites::contest::attempt::{CAP, Failure, LIMIT, Outcome, agent};
+use super::attempt::{Failure, LIMIT, Outcome};
 
-pub async fn fan_out(n: usize) -> Vec<Outcome> {
+/// At most `cap` actors at once, each of which runs `agent` once.
+pub async fn fan_out<F>(n: usize, cap: usize, agent: fn(usize) -> F) -> Vec<Outcome>
+where
+    F: Future<Output = io::Result<usize>> + Send + 'static,
+{
     let (supervisor, stopped) = Actor::spawn(None, Supervisor, ()).await.expect("an unnamed actor starts");
-    let attempts = stream::iter(0..n).map(|item| attempt(item, supervisor.get_cell()));
-    let outcomes = attempts.buffered(CAP).collect().await;
+    let attempts = stream::iter(0..n).map(|item| attempt(item, Child(agent), supervisor.get_cell()));
+    let outcomes = attempts.buffered(cap).collect().await;
     supervisor.stop(None);
     stopped.await.expect("the supervisor does not panic");
     outcomes
 }
 
-async fn attempt(item: usize, supervisor: ActorCell) -> Outcome {
+async fn attempt<F>(item: usize, child: Child<F>, supervisor: ActorCell) -> Outcome
+where
+    F: Future<Output = io::Result<usize>> + Send + 'static,
+{
     let (child, stopped) =
-        Actor::spawn_linked(None, Child, (), supervisor).await.expect("an unnamed actor starts");
+        Actor::spawn_linked(None, child, (), supervisor).await.expect("an unnamed actor starts");
     let outcome = match child.call(|reply| Ask { item, reply }, Some(LIMIT)).await {
         Ok(CallResult::Success(outcome)) => outcome,
         Ok(CallResult::Timeout) => {
@@ -59,14 +69,17 @@ impl Actor for Supervisor {
     }
 }
 
-struct Child;
+struct Child<F>(fn(usize) -> F);
 
 struct Ask {
     item: usize,
     reply: RpcReplyPort<Outcome>,
 }
 
-impl Actor for Child {
+impl<F> Actor for Child<F>
+where
+    F: Future<Output = io::Result<usize>> + Send + 'static,
+{
     type Msg = Ask;
     type State = ();
     type Arguments = ();
@@ -76,7 +89,7 @@ impl Actor for Child {
     }
 
     async fn handle(&self, myself: ActorRef<Ask>, ask: Ask, (): &mut ()) -> Result<(), ActorProcessingErr> {
-        let outcome = agent(ask.item).await.map_err(Failure::failed);
+        let outcome = (self.0)(ask.item).await.map_err(Failure::failed);
         // A caller that is gone needs no answer.
         let _ = ask.reply.send(outcome);
         myself.stop(None);
