@@ -1,5 +1,6 @@
 //! The journals that a system can be given.
 
+#[cfg(feature = "sled")]
 use std::fmt;
 #[cfg(feature = "sled")]
 use std::path::Path;
@@ -68,7 +69,7 @@ pub struct MemoryJournal(MemoryStore);
 impl MemoryJournal {
     /// An empty journal.
     pub fn new() -> Self {
-        Self::default()
+        Self(MemoryStore::new())
     }
 }
 

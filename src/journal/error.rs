@@ -50,6 +50,7 @@ impl JournalError {
     }
 
     /// The directory that it is about.
+    #[cfg_attr(not(feature = "sled"), expect(dead_code, reason = "only a store on disk has a directory"))]
     pub(crate) fn at(mut self, path: &Path) -> Self {
         self.path = Some(path.to_owned());
         self

@@ -29,6 +29,9 @@ pub(super) struct Floor<'a, W: Work> {
     pub(super) desk: Desk<'a>,
 }
 
+/// An attempt that has begun, and the job for another one if there may be one.
+type Begun<'a, W> = (Running<'a, <W as Work>::Output>, Contained<<W as Work>::Job>);
+
 /// The work of a child in one of its seats, from the moment it is sent there until it leaves.
 pub(super) struct Shift<'a, W: Work> {
     pub(super) floor: &'a Floor<'a, W>,
@@ -187,7 +190,7 @@ impl<'a, W: Work> Shift<'a, W> {
     }
 
     /// Starts the attempt, unless its branch has waited for too long. What is kept for another attempt stays behind.
-    fn start(&mut self, taken: Taken<W::Job>) -> Option<(Running<'a, W::Output>, Contained<W::Job>)> {
+    fn start(&mut self, taken: Taken<W::Job>) -> Option<Begun<'a, W>> {
         if self.now >= taken.branch.expires && taken.branch.started.is_none() {
             discard(taken.branch.job);
             self.fail(self.seat.turn(), 0, None, self.floor.desk.control.queue_timed_out());
