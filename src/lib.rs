@@ -10,6 +10,7 @@
 //! | call one agent | [`ask`] |
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
+//! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
 //! | embed it in a service | [`System`], [`Builder`], [`Status`] |
 //! | bring actors of your own | [`actor`] |
 //! | see what happened, attempt by attempt | [`Recorder`], [`Report`] |
@@ -21,6 +22,8 @@
 pub mod actor;
 mod agent;
 mod fan_out;
+mod journal;
+mod launch;
 mod outcome;
 mod policy;
 mod supervisor;
@@ -31,9 +34,13 @@ pub use fan_out::{
     Ask, Branch, Branches, Completed, DuplicateKey, FanOut, ForEach, ForEachStream, Keyed, KeyedStream,
     Repeatable, Uniform, ask, branches, foreach, foreach_stream,
 };
+#[cfg(feature = "sled")]
+pub use journal::SledJournal;
+pub use journal::{JournalError, JournalErrorKind, MemoryJournal};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchStatus, Ticket, TicketError};
 pub use outcome::{
-    AgentError, AllError, AnyError, AttemptReport, BoxError, BranchReport, Cause, Counts, Failure, Outcome,
-    ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+    AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BoxError, BranchReport, Cause, Counts,
+    Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
 };
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
 pub use supervisor::Recorder;
@@ -41,3 +48,11 @@ pub use supervisor::tree::{Phase, Shutdown, SystemError};
 pub use system::{
     Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,
 };
+
+/// Not for users: the journal's stores and their failpoints, for the crate's own tests.
+#[cfg(all(feature = "failpoints", feature = "sled"))]
+#[doc(hidden)]
+pub mod probe {
+    pub use crate::journal::probe::{Pairs, StoreProbe, Trap};
+    pub use crate::journal::sample::Sample;
+}

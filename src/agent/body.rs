@@ -1,5 +1,6 @@
 //! Bodies: what an attempt has started and its future does not end by being dropped, such as code on a blocking thread.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,6 +23,15 @@ struct Lanes {
     predecessors: AtomicUsize,
 }
 
+impl Default for Bodies {
+    /// Those of one lane.
+    fn default() -> Self {
+        let running = Box::new([AtomicUsize::new(0)]);
+        let lanes = Arc::new(Lanes { running, returned: Notify::new(), predecessors: AtomicUsize::new(0) });
+        Self { lanes, lane: 0 }
+    }
+}
+
 impl Bodies {
     /// Those of each of a child's lanes.
     pub(crate) fn of_lanes(count: usize) -> impl Iterator<Item = Self> {
@@ -37,7 +47,7 @@ impl Bodies {
     /// Counts one more body, until the guard is dropped.
     pub(crate) fn enter(&self) -> Body {
         self.running().fetch_add(1, Ordering::AcqRel);
-        Body(self.clone())
+        Body { bodies: self.clone(), _slot: None }
     }
 
     #[inline]
@@ -76,11 +86,22 @@ impl Bodies {
 
 /// One running body.
 #[derive(Debug)]
-pub(crate) struct Body(Bodies);
+pub(crate) struct Body {
+    bodies: Bodies,
+    _slot: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Body {
+    /// Holds something as long as the body runs.
+    pub(super) fn holding(mut self, slot: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+        self._slot = slot;
+        self
+    }
+}
 
 impl Drop for Body {
     fn drop(&mut self) {
-        self.0.running().fetch_sub(1, Ordering::AcqRel);
-        self.0.lanes.returned.notify_waiters();
+        self.bodies.running().fetch_sub(1, Ordering::AcqRel);
+        self.bodies.lanes.returned.notify_waiters();
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Roster, body::Body};
-use crate::outcome::RunId;
+use super::{Bodies, Launched, Roster, body::Body};
+use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
 /// it is still wanted.
@@ -38,20 +38,33 @@ pub(crate) struct Attempt {
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
     bodies: Bodies,
-    /// The key, where keys come with the items. Boxed, because it is rare and a context is to be small.
-    key: Option<Box<Key>>,
+    /// What has come with the branch. Boxed, because it is rare and a context is to be small.
+    arrived: Option<Box<Arrived>>,
 }
 
-struct Key(Arc<str>);
+/// What comes with a branch, where branches come one by one.
+pub(crate) enum Arrived {
+    /// The key of an item.
+    Key(Arc<str>),
+    /// The launch whose attempt it is.
+    Launched(Launched),
+}
 
 impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
-    pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, key: Option<Arc<str>>) -> Self {
+    pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, arrived: Option<Arrived>) -> Self {
         let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
         let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
-        let key = key.map(|key| Box::new(Key(key)));
-        Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, key }
+        let arrived = arrived.map(Box::new);
+        Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, arrived }
+    }
+
+    fn launched(&self) -> Option<&Launched> {
+        match self.arrived.as_deref() {
+            Some(Arrived::Launched(launched)) => Some(launched),
+            Some(Arrived::Key(_)) | None => None,
+        }
     }
 
     /// Makes it the attempt with this number of the branch at this index.
@@ -134,7 +147,7 @@ impl AgentContext {
     pub(crate) fn may_serve_again(&self) -> bool {
         Arc::strong_count(&self.attempt) == 1
             && !self.attempt.lent.load(Ordering::Relaxed)
-            && self.attempt.key.is_none()
+            && self.attempt.arrived.is_none()
     }
 
     /// Ends the attempt for those who hold its context.
@@ -159,14 +172,25 @@ impl AgentContext {
 
     /// The item's key in a [keyed](crate::FanOut::keyed) `foreach` or `foreach_stream`.
     pub fn key(&self) -> Option<&str> {
-        let arrived = self.attempt.key.as_ref().map(|key| &key.0);
-        let key = arrived.or_else(|| self.attempt.run.roster.key(self.attempt.index()));
+        let key = match self.attempt.arrived.as_deref() {
+            Some(Arrived::Key(key)) => Some(key),
+            Some(Arrived::Launched(_)) | None => self.attempt.run.roster.key(self.attempt.index()),
+        };
         key.map(AsRef::as_ref)
     }
 
-    /// The attempt's number, from 1.
+    /// The attempt's number, from 1. That of a launch counts all its attempts, in whichever process.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number.load(Ordering::Relaxed)
+        match self.attempt.launched() {
+            Some(launched) => launched.attempt,
+            None => self.attempt.number.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The launch whose attempt this is; `None` in a fan-out. It stays the same over all attempts, restarts of the process
+    /// included: hand it on as an idempotency key, so that an effect that was made before a crash is not made twice.
+    pub fn launch_id(&self) -> Option<LaunchId> {
+        self.attempt.launched().map(|launched| launched.id)
     }
 
     /// When the attempt will be stopped: the earlier of its timeout and its fan-out's deadline, on tokio's clock.
@@ -226,7 +250,8 @@ impl AgentContext {
 
     /// Announces code of this attempt that will outlive the attempt's future.
     pub(crate) fn enter_body(&self) -> Body {
-        self.attempt.bodies.enter()
+        let slot = self.attempt.launched().and_then(|launched| launched.slot.upgrade());
+        self.attempt.bodies.enter().holding(slot)
     }
 }
 

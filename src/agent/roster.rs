@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::context::Arrived;
 use super::keys::Keys;
+use super::launches::Launches;
 
 /// The names of a run's branches: which agent each has, and its label or key.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) enum Roster {
     Each(Vec<(Arc<str>, Option<Arc<str>>)>),
     /// One agent for all branches, and keys that come with the items.
     Arriving { agent: Arc<str>, keys: Arc<Keys> },
+    /// A launch for each branch, with its agent.
+    Launched(Arc<Launches>),
 }
 
 impl Roster {
@@ -26,13 +30,16 @@ impl Roster {
             Self::Each(branches) => {
                 branches.get(index).map_or_else(|| "".into(), |(agent, _)| Arc::clone(agent))
             }
+            Self::Launched(launches) => {
+                launches.get(index).map_or_else(|| "".into(), |launched| launched.agent)
+            }
         }
     }
 
     /// How many branches there are, where this is known from the start.
     pub(crate) fn len(&self) -> Option<usize> {
         match self {
-            Self::Same { .. } | Self::Arriving { .. } => None,
+            Self::Same { .. } | Self::Arriving { .. } | Self::Launched(_) => None,
             Self::Keyed { keys, .. } => Some(keys.len()),
             Self::Each(branches) => Some(branches.len()),
         }
@@ -40,7 +47,7 @@ impl Roster {
 
     pub(crate) fn label(&self, index: usize) -> Option<&Arc<str>> {
         match self {
-            Self::Same { .. } | Self::Keyed { .. } | Self::Arriving { .. } => None,
+            Self::Same { .. } | Self::Keyed { .. } | Self::Arriving { .. } | Self::Launched(_) => None,
             Self::Each(branches) => branches.get(index)?.1.as_ref(),
         }
     }
@@ -49,15 +56,24 @@ impl Roster {
     pub(crate) fn key(&self, index: usize) -> Option<&Arc<str>> {
         match self {
             Self::Keyed { keys, .. } => keys.get(index),
-            Self::Same { .. } | Self::Each(_) | Self::Arriving { .. } => None,
+            Self::Same { .. } | Self::Each(_) | Self::Arriving { .. } | Self::Launched(_) => None,
         }
     }
 
     /// The key, where keys come with the items.
-    #[inline]
-    pub(crate) fn arrived_key(&self, index: usize) -> Option<Arc<str>> {
+    fn arrived_key(&self, index: usize) -> Option<Arc<str>> {
         match self {
             Self::Arriving { keys, .. } => keys.get(index),
+            Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) | Self::Launched(_) => None,
+        }
+    }
+
+    /// What has come with the branch, where branches come one by one.
+    #[inline]
+    pub(crate) fn arrived(&self, index: usize) -> Option<Arrived> {
+        match self {
+            Self::Arriving { keys, .. } => keys.get(index).map(Arrived::Key),
+            Self::Launched(launches) => launches.get(index).map(Arrived::Launched),
             Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) => None,
         }
     }
@@ -68,10 +84,12 @@ impl Roster {
         known.cloned().or_else(|| self.arrived_key(index))
     }
 
-    /// Nobody will ask for this branch again: a key that has arrived goes away, so that they do not add up.
+    /// Nobody will ask for this branch again: what has arrived with it goes away, so that it does not add up.
     pub(crate) fn forget(&self, index: usize) {
-        if let Self::Arriving { keys, .. } = self {
-            keys.take(index);
+        match self {
+            Self::Arriving { keys, .. } => drop(keys.take(index)),
+            Self::Launched(launches) => launches.forget(index),
+            Self::Same { .. } | Self::Keyed { .. } | Self::Each(_) => {}
         }
     }
 }

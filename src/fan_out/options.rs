@@ -250,7 +250,7 @@ impl<B: Branches> FanOut<B> {
         let Prepared { work, source, roster, shape } = self.branches.prepare(self.timeout);
         let parent = self.parent.or_else(ambient::current);
         let Self { limits, system, recorder, .. } = self;
-        (shape, Order { work, source, roster, limits, goal, parent, system, recorder })
+        (shape, Order { work, source, roster, limits, goal, parent, system, serves: None, recorder })
     }
 }
 

@@ -9,6 +9,7 @@ mod all_error;
 mod any_error;
 mod cause;
 mod failure;
+mod launch_id;
 mod report;
 mod run_id;
 
@@ -19,5 +20,6 @@ pub use any_error::{AnyError, QuorumError};
 pub use cause::Cause;
 pub(crate) use failure::Parts;
 pub use failure::{Failure, Outcome};
+pub use launch_id::{BadLaunchId, LaunchId};
 pub use report::{AttemptReport, BranchReport, Counts, ParentAttempt, Report, RunEnd, RunReport};
 pub use run_id::RunId;

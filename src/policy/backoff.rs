@@ -22,10 +22,10 @@ use super::positive;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
-    base: Duration,
-    factor: f64,
-    max: Duration,
-    jitter: bool,
+    pub(crate) base: Duration,
+    pub(crate) factor: f64,
+    pub(crate) max: Duration,
+    pub(crate) jitter: bool,
 }
 
 impl Backoff {

@@ -101,16 +101,28 @@ impl Restart {
     /// `floor` is what the agent [asked for](crate::AgentError::retry_after): neither jitter nor the maximum of the
     /// backoff undershoots it. `roll`, between 0 and 1, is the jitter's dice. Pure: no clock, no randomness.
     pub fn decide(&self, attempt: u32, trigger: Trigger, floor: Duration, roll: f64) -> Decision {
-        let counts = match trigger {
-            Trigger::Error => self.error,
-            Trigger::Panic => self.panic,
-            Trigger::Timeout => self.timeout,
-        };
-        if counts && attempt < self.attempts {
+        if self.follows(trigger) && attempt < self.attempts {
             Decision::Restart { after: self.backoff.wait_after(attempt, roll).max(floor) }
         } else {
             Decision::GiveUp
         }
+    }
+
+    /// Whether another attempt may follow one that ended so.
+    pub(crate) fn follows(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::Error => self.error,
+            Trigger::Panic => self.panic,
+            Trigger::Timeout => self.timeout,
+        }
+    }
+
+    pub(crate) fn most_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn waits(&self) -> &Backoff {
+        &self.backoff
     }
 
     /// Whether an attempt with this number may be followed by another one, so that its input must be kept.

@@ -88,7 +88,7 @@ pub use record::Recorder;
 use run::Run;
 use run_supervisor::{Assignment, RunSupervisor};
 pub(crate) use source::Source;
-use tree::{Tree, TreeHandle};
+use tree::{Standing, Tree, TreeHandle};
 pub use work::{Policy, Work};
 
 /// What is to be run.
@@ -102,25 +102,29 @@ pub(crate) struct Order<W: Work> {
     pub(crate) parent: Option<AgentContext>,
     /// The system that answers for the run, and that the caller keeps running meanwhile.
     pub(crate) system: Option<TreeHandle>,
+    /// The system whose service the run is: it answers for the run, and is not kept running by it.
+    pub(crate) serves: Option<Arc<Tree>>,
     pub(crate) recorder: Option<Recorder>,
 }
 
 impl<W: Work> Order<W> {
     /// The tree in which the run has its place: the system's, or that of the attempt within which it is nested.
     fn lodging(&self) -> Option<Lodging> {
+        if let Some(tree) = &self.serves {
+            return Some(Lodging { tree: Arc::clone(tree), standing: Standing::Service });
+        }
         let outer = self.parent.as_ref().and_then(Tree::of);
         let system = self.system.as_ref().map(|system| Arc::clone(system.tree()));
         let tree = system.or_else(|| outer.clone())?;
         let nested = outer.is_some_and(|outer| Arc::ptr_eq(&outer, &tree));
-        Some(Lodging { tree, nested })
+        Some(Lodging { tree, standing: if nested { Standing::Nested } else { Standing::Caller } })
     }
 }
 
 /// The place of a run in a tree.
 struct Lodging {
     tree: Arc<Tree>,
-    /// Whether it is nested in another run of the same tree.
-    nested: bool,
+    standing: Standing,
 }
 
 /// Runs all branches of `order` and collects their outcomes, under a run supervisor of their own.
@@ -150,13 +154,13 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
 async fn spawn<W: Work>(run: &Arc<Run<W>>, lodging: Option<Lodging>) -> Option<JoinHandle<()>> {
     warn_if_panics_abort();
     let crew: Arc<dyn Crew> = run.clone();
-    let Some(Lodging { tree, nested }) = lodging else {
+    let Some(Lodging { tree, standing }) = lodging else {
         let assignment = Assignment { crew, admission: None };
         let (_, ended) = RunSupervisor::spawn(None, RunSupervisor, assignment).await.ok()?;
         return Some(ended);
     };
     // Dropped without a supervisor, an admission ends as it does with one.
-    let admission = tree.admit(&crew, nested);
+    let admission = tree.admit(&crew, standing);
     if let (Some(_), Some(root)) = (&admission, tree.root()) {
         let assignment = Assignment { crew, admission };
         let spawned = RunSupervisor::spawn_linked(None, RunSupervisor, assignment, root).await;

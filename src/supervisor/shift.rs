@@ -214,7 +214,7 @@ impl<'a, W: Work> Shift<'a, W> {
 
     fn fresh_context(&self, index: usize) -> AgentContext {
         let run = Arc::clone(&self.floor.desk.control.info);
-        let key = run.roster.arrived_key(index);
-        AgentContext::new(Attempt::new(run, self.seat.bodies.clone(), key))
+        let arrived = run.roster.arrived(index);
+        AgentContext::new(Attempt::new(run, self.seat.bodies.clone(), arrived))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,8 +11,28 @@ use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
-use crate::policy::Intensity;
+use crate::journal::{Bounds, IntoJournal, Journal, Opened};
+use crate::launch::{Dispatcher, Runnable, bytes_view};
+use crate::policy::{Intensity, Limits};
 use crate::supervisor::tree::{Parent, Tree};
+
+/// The supervisor under which launches run.
+const MAIN: &str = "main";
+
+/// How long the name of an agent may be, in bytes: it stands in the record of each of its launches.
+const LONGEST_NAME: usize = 256;
+
+/// What launches are allowed.
+struct Launches {
+    concurrency: usize,
+    most_pending: usize,
+}
+
+impl Default for Launches {
+    fn default() -> Self {
+        Self { concurrency: Limits::CONCURRENCY, most_pending: 1_000_000 }
+    }
+}
 
 /// Collects what a system is made of; [`start`](Builder::start) reports all that is wrong with it at once.
 /// [`System::builder`] makes it.
@@ -19,6 +40,10 @@ use crate::supervisor::tree::{Parent, Tree};
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
+    /// The same agents, for launches.
+    runnables: BTreeMap<String, Runnable>,
+    journal: Option<Opened>,
+    launches: Launches,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
     parent: Option<Parent>,
@@ -32,14 +57,21 @@ impl Builder {
     /// them; what is set on the returned reference belongs to that reference. Only agents that shall be found by their
     /// name need to be registered: any other agent runs in a system just as well.
     ///
-    /// Two agents of one name, or one without a name, make [`start`](Builder::start) fail.
+    /// Launches of the agent are journaled under its name: once there are any, it must not change.
+    ///
+    /// Two agents of one name, one without a name, or one with a name longer than 256 bytes make
+    /// [`start`](Builder::start) fail.
     pub fn register<R: Registrable>(&mut self, agent: R) -> AgentRef<R::Input, R::Output> {
         let agent = agent.into_ref();
         let name = agent.name().to_owned();
         if name.is_empty() {
             self.problems.push(Problem::NamelessAgent);
+        } else if name.len() > LONGEST_NAME {
+            self.problems.push(Problem::LongName(name));
         } else if self.agents.insert(name.clone(), json_view(&agent)).is_some() {
             self.problems.push(Problem::DuplicateAgent(name));
+        } else {
+            self.runnables.insert(name, bytes_view(&agent));
         }
         agent
     }
@@ -65,6 +97,38 @@ impl Builder {
         &mut self.supervisors[position]
     }
 
+    /// Gives the system a journal, and with it launches: a [`SledJournal`](crate::SledJournal), or a
+    /// [`MemoryJournal`](crate::MemoryJournal) for tests. It belongs to this system, and is closed when that ends.
+    ///
+    /// Launches run under a supervisor with the name `main`, which is created unless it is built by that name.
+    pub fn journal(mut self, journal: impl IntoJournal) -> Self {
+        self.journal = Some(journal.into_journal());
+        self
+    }
+
+    /// How many launches run at once; 64 unless set. One that waits for another attempt does not count.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn launch_concurrency(&mut self, limit: usize) -> &mut Self {
+        assert!(limit > 0, "at least 1 launch must be able to run: leave the journal out for none");
+        self.launches.concurrency = limit;
+        self
+    }
+
+    /// How many launches that have not ended there may be; 1,000,000 unless set. Beyond that,
+    /// [`launch`](System::launch) is refused. Each takes some 200 bytes of memory; its payload does not.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn most_pending(&mut self, limit: usize) -> &mut Self {
+        assert!(limit > 0, "at least 1 launch must be able to wait: leave the journal out for none");
+        self.launches.most_pending = limit;
+        self
+    }
+
     /// How many deaths of supervisors in how long the root puts up with; 3 in 5 s unless set. Beyond that the system ends
     /// with an error, which [`System::wait`] returns.
     pub fn intensity(&mut self, intensity: Intensity) -> &mut Self {
@@ -77,25 +141,44 @@ impl Builder {
         self.parent = Some(parent);
     }
 
-    /// Starts the system: the root, then each supervisor with its residents, in the order in which they were built.
+    /// Starts the system: the root, then each supervisor with its residents, in the order in which they were built. With
+    /// a journal, launches that were not done when the last system with this journal ended, however it did, are resumed.
     ///
     /// # Errors
-    /// [`StartError`], if something is wrong with what was built, or if a resident did not start. Nothing is running then.
+    /// [`StartError`], if something is wrong with what was built, or if the journal cannot be read, or if a resident did
+    /// not start. Nothing is running then.
     ///
     /// # Cancel safety
     /// If the future is dropped, what has been started is stopped.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn start(self) -> Result<System, StartError> {
+    pub async fn start(mut self) -> Result<System, StartError> {
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
+        let journal = match self.journal.take() {
+            Some(store) => Some(self.open(store).await?),
+            None => None,
+        };
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
         match Tree::start(supervisors, self.intensity, self.parent).await {
-            Ok(tree) => Ok(System::new(tree, self.agents)),
+            Ok(tree) => Ok(System::new(tree, self.agents, journal)),
             Err(problem) => Err(StartError::new(vec![Problem::Supervisor(problem)])),
         }
+    }
+
+    /// Opens the journal, and appoints the service that runs its launches.
+    async fn open(&mut self, Opened(store): Opened) -> Result<Arc<Journal>, StartError> {
+        let Launches { concurrency, most_pending } = self.launches;
+        let agents = self.runnables.keys().cloned().collect();
+        let journal = Journal::open(store, Bounds { most_pending, agents }).await;
+        let journal =
+            journal.map(Arc::new).map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
+        let runnables = std::mem::take(&mut self.runnables);
+        let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);
+        self.supervisor(MAIN).host(Arc::new(dispatcher));
+        Ok(journal)
     }
 }
 

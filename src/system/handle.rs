@@ -10,9 +10,12 @@ use serde_json::Value;
 
 use super::builder::Builder;
 use super::status::Status;
-use crate::agent::{AgentRef, IntoAgent};
+use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
-use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
+use crate::journal::Journal;
+use crate::launch::{Launch, LaunchErrorKind, Ticket};
+use crate::outcome::LaunchId;
+use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
 ///
@@ -50,6 +53,7 @@ use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
 pub struct System {
     tree: TreeHandle,
     agents: Arc<BTreeMap<String, AgentRef<Value, Value>>>,
+    journal: Option<Arc<Journal>>,
 }
 
 impl System {
@@ -58,8 +62,12 @@ impl System {
         Builder::default()
     }
 
-    pub(super) fn new(tree: TreeHandle, agents: BTreeMap<String, AgentRef<Value, Value>>) -> Self {
-        Self { tree, agents: Arc::new(agents) }
+    pub(super) fn new(
+        tree: TreeHandle,
+        agents: BTreeMap<String, AgentRef<Value, Value>>,
+        journal: Option<Arc<Journal>>,
+    ) -> Self {
+        Self { tree, agents: Arc::new(agents), journal }
     }
 
     /// The JSON view of a registered agent: the same agent with the policies that it was registered with; values go in and
@@ -101,6 +109,44 @@ impl System {
         foreach_stream(stream, agent).in_system(self.tree.clone())
     }
 
+    /// Launches an agent: durable fire and forget. Awaiting the [`Launch`] records the intent in the journal and gives a
+    /// [`Ticket`]; from then on the agent is run until an outcome is recorded or its attempts are spent, also if the
+    /// caller, the agent's supervisor or the process dies meanwhile.
+    ///
+    /// Recorded is the launch once; run it may be more than once, because a process can die after the agent has had its
+    /// effect and before that is known. [`AgentContext::launch_id`](crate::AgentContext::launch_id) is the same each time.
+    ///
+    /// The agent must be registered under its name, and the system must have a [journal](Builder::journal); what the given
+    /// reference says of timeouts and restarts is recorded with the launch.
+    ///
+    /// ```
+    /// use sortie::{MemoryJournal, System, agent_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut builder = System::builder().journal(MemoryJournal::new());
+    /// let notify = builder.register(agent_fn(|to: String, _| async move { Ok(format!("told {to}")) }).named("notify"));
+    /// let system = builder.start().await?;
+    ///
+    /// let ticket = system.launch(&notify, "admin@example.com".to_owned()).key("maintenance 7").await?;
+    /// assert_eq!(ticket.result().await??, "told admin@example.com");
+    /// # Ok(()) }
+    /// ```
+    pub fn launch<I: Payload, O: Payload>(&self, agent: &AgentRef<I, O>, input: I) -> Launch<O> {
+        let journal = match &self.journal {
+            None => Err(LaunchErrorKind::NoJournal),
+            Some(_) if !self.agents.contains_key(agent.name()) => Err(LaunchErrorKind::UnknownAgent),
+            Some(_) if self.tree.tree().phase() > Phase::Running => Err(LaunchErrorKind::ShuttingDown),
+            Some(journal) => Ok(Arc::clone(journal)),
+        };
+        Launch::new(journal, agent, &input)
+    }
+
+    /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch
+    /// shows when the ticket is asked. `None` if the system has no journal.
+    pub fn ticket<O: Payload>(&self, id: LaunchId) -> Option<Ticket<O>> {
+        self.journal.as_ref().map(|journal| Ticket::new(Arc::clone(journal), id, true))
+    }
+
     /// What the system is doing.
     pub fn status(&self) -> Status {
         Status::of(self.tree.tree(), self.agents.keys().cloned().collect())
@@ -112,10 +158,12 @@ impl System {
     ///    [`Cause::ShutDown`](crate::Cause::ShutDown), without an attempt. Runs that are nested in running attempts still
     ///    start, because those could not finish without them.
     /// 2. What runs may go on for `grace`.
+    ///    No launch is begun any more; those that are under way may end within the grace, too.
     /// 3. What has not ended by then is stopped as at a deadline: branches that are not done end as `Cause::ShutDown`, what is
     ///    done is kept, and each run has its own [`stop_grace`](FanOut::stop_grace) on top.
     /// 4. Residents finish the message at hand and run their `post_stop`, for what is left of the grace and for 100 ms at
     ///    least; those that have not ended by then are killed. Then the supervisors end, and the root.
+    /// 5. Launches that were stopped are handed back, and the journal is closed. The next system with it runs them.
     ///
     /// It may be called at any time, also more than once, from several places, and beside a shutdown that is under way: the
     /// earliest end of all graces counts, and all callers get the same answer. An agent of the system that waits for a
@@ -131,7 +179,7 @@ impl System {
     /// The shutdown begins when the future is first polled, and goes on if it is dropped.
     pub async fn shutdown(&self, grace: Duration) -> Result<Shutdown, SystemError> {
         self.tree.tree().order_shutdown(grace);
-        self.tree.tree().ended().await
+        self.ended().await
     }
 
     /// Waits for the end of the system: a [shutdown](System::shutdown) from elsewhere, or a failure. A service waits for
@@ -143,7 +191,17 @@ impl System {
     /// # Cancel safety
     /// It may be dropped and called again at any time.
     pub async fn wait(&self) -> Result<(), SystemError> {
-        self.tree.tree().ended().await.map(drop)
+        self.ended().await.map(drop)
+    }
+
+    /// Waits until everything has ended, and the journal is free for another system.
+    async fn ended(&self) -> Result<Shutdown, SystemError> {
+        let end = self.tree.tree().ended().await;
+        if let Some(journal) = &self.journal {
+            journal.close();
+            journal.closed().await;
+        }
+        end
     }
 
     pub(crate) fn tree(&self) -> &TreeHandle {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::journal::JournalError;
+
 /// Why a system did not start: everything that is wrong with how it was built, or the supervisor that did not start.
 /// Nothing is running.
 #[derive(Debug, Clone, Error)]
@@ -17,6 +19,10 @@ pub(super) enum Problem {
     NamelessAgent,
     #[error("a supervisor has no name: status and errors name it")]
     NamelessSupervisor,
+    #[error("the name of agent `{0}` is longer than 256 bytes: it stands in every record of a launch")]
+    LongName(String),
+    #[error("{0:#}")]
+    Journal(JournalError),
     #[error("{0}")]
     Supervisor(String),
 }
@@ -24,6 +30,14 @@ pub(super) enum Problem {
 impl StartError {
     pub(super) fn new(problems: Vec<Problem>) -> Self {
         Self(problems)
+    }
+
+    /// What is wrong with the journal, if that is why.
+    pub fn journal(&self) -> Option<&JournalError> {
+        self.0.iter().find_map(|problem| match problem {
+            Problem::Journal(error) => Some(error),
+            _ => None,
+        })
     }
 
     /// Each problem, in words.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::agent::AgentRef;
 use crate::policy::Intensity;
-use crate::supervisor::tree::{IntoResident, Owned, Supervisor};
+use crate::supervisor::tree::{Hosted, IntoResident, Owned, Service, Supervisor};
 
 /// A named supervisor that is being built; [`Builder::supervisor`](crate::Builder::supervisor) gives it.
 ///
@@ -39,6 +39,11 @@ impl SupervisorBuilder {
         let (resident, agent) = resident.into_resident();
         self.residents.push(Owned::new(resident));
         agent
+    }
+
+    /// Gives the supervisor a service.
+    pub(super) fn host(&mut self, service: Arc<dyn Service>) {
+        self.residents.push(Owned::new(Arc::new(Hosted::new(service))));
     }
 
     pub(super) fn build(self) -> Supervisor {

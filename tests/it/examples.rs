@@ -246,3 +246,15 @@ fn newsroom_refuses_bad_arguments_by_name() {
         assert!(message.contains(named), "{message}");
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn s11_crash_resume_loses_nothing() {
+    let output = run("crash_resume", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    let counts = ["launched", "done", "lost", "recorded_twice"].map(|name| number(&output, name));
+    assert_eq!(counts, [20, 20, 0, 0]);
+    // What ran when the process was killed, and nothing else.
+    assert!(number(&output, "rerun") <= 4, "{}", last_line(&output));
+    assert!(text(&output).lines().any(|line| line.starts_with("killed: launched=20 done=5")));
+}

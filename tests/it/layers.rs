@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module imports only from those before it.
-const LAYERS: [&str; 7] = ["policy", "outcome", "agent", "supervisor", "fan_out", "system", "actor"];
+const LAYERS: [&str; 9] =
+    ["policy", "outcome", "agent", "journal", "supervisor", "fan_out", "launch", "system", "actor"];
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -63,8 +64,29 @@ fn only_the_supervisor_and_the_actor_module_name_ractor() {
 }
 
 #[test]
-fn policies_are_pure() {
-    for (path, text) in sources(&src().join("policy")) {
+fn only_the_store_on_disk_names_sled() {
+    for (path, text) in sources(&src()) {
+        if !path.starts_with(src().join("journal").join("sled")) {
+            // What is in that folder may be named by its path within the crate.
+            let others = |line: &str| line.replace("crate::journal::sled::", "").replace("super::sled::", "");
+            assert!(!code(&text).any(|line| others(line).contains("sled::")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_records_name_bincode() {
+    for (path, text) in sources(&src()) {
+        if !path.ends_with("journal/record.rs") {
+            assert!(!code(&text).any(|line| line.contains("bincode")), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn policies_and_the_state_machine_of_launches_are_pure() {
+    let pure = [src().join("policy"), src().join("journal").join("intent")];
+    for (path, text) in pure.iter().flat_map(|folder| sources(folder)) {
         for word in
             ["async ", "Instant", "SystemTime", "tokio", "fastrand::u", "fastrand::f", "Mutex", "Atomic"]
         {

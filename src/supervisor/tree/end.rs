@@ -16,6 +16,9 @@ pub struct Shutdown {
     pub cut_short: usize,
     /// How many bodies did not stop: code that does not reach an `.await`, which Rust has no way to end.
     pub not_stopped: usize,
+    /// How many [launches](crate::System::launch) were under way and had not ended when the grace was over. They are in
+    /// the journal, and the next system with this journal runs them.
+    pub handed_back: usize,
 }
 
 impl fmt::Display for Shutdown {
@@ -26,9 +29,14 @@ impl fmt::Display for Shutdown {
             runs => write!(f, "{runs} runs were cut short")?,
         }
         match self.not_stopped {
+            0 => {}
+            1 => f.write_str(", 1 body is still running")?,
+            bodies => write!(f, ", {bodies} bodies are still running")?,
+        }
+        match self.handed_back {
             0 => Ok(()),
-            1 => f.write_str(", 1 body is still running"),
-            bodies => write!(f, ", {bodies} bodies are still running"),
+            1 => f.write_str(", 1 launch was handed back"),
+            launches => write!(f, ", {launches} launches were handed back"),
         }
     }
 }

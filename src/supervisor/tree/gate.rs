@@ -37,6 +37,10 @@ struct State {
     drain_until: Option<Instant>,
     runs: HashMap<u64, Entry>,
     next: u64,
+    /// What services have still to do before the system may end.
+    errands: usize,
+    /// Launches that a shutdown has given back.
+    handed_back: usize,
     /// Runs that ended because they were stopped at a shutdown.
     cut_short: usize,
     /// Benches whose run has ended, but where something still runs.
@@ -45,16 +49,26 @@ struct State {
 
 struct Entry {
     crew: Weak<dyn Crew>,
-    nested: bool,
+    standing: Standing,
+}
+
+/// Whose run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::supervisor) enum Standing {
+    /// A caller's.
+    Caller,
+    /// Another run's of the same system, in whose attempt it is nested.
+    Nested,
+    /// A service's of the system: a shutdown waits for what is under way in it, and does not count it.
+    Service,
 }
 
 impl Default for Gate {
     fn default() -> Self {
         let (phase, runs, left) = (Phase::Running, HashMap::new(), Vec::new());
-        Self {
-            state: Mutex::new(State { phase, drain_until: None, runs, next: 0, cut_short: 0, left }),
-            drain: CancellationToken::new(),
-        }
+        let (drain_until, next, errands, handed_back, cut_short) = (None, 0, 0, 0, 0);
+        let state = State { phase, drain_until, runs, next, errands, handed_back, cut_short, left };
+        Self { state: Mutex::new(state), drain: CancellationToken::new() }
     }
 }
 
@@ -67,9 +81,19 @@ impl Gate {
         self.state().phase
     }
 
-    /// How many runs there are, those that are nested in others included.
+    /// How many runs there are, those that are nested in others included, and without those of services.
     pub(crate) fn runs(&self) -> usize {
-        self.state().runs.len()
+        self.state().runs.values().filter(|run| run.standing != Standing::Service).count()
+    }
+
+    /// Counts launches that were given back.
+    pub(crate) fn hand_back(&self, launches: usize) {
+        self.state().handed_back += launches;
+    }
+
+    /// How many launches were given back by a shutdown.
+    pub(super) fn handed_back(&self) -> usize {
+        self.state().handed_back
     }
 
     /// How many bodies of ended runs still run.
@@ -99,18 +123,19 @@ impl Gate {
     }
 
     /// Waits for the order to shut down.
-    pub(super) async fn drain_begins(&self) {
+    pub(crate) async fn drain_begins(&self) {
         self.drain.cancelled().await;
     }
 
     /// Whether the runs that were to be waited for have ended. What is nested ends with what it is nested in.
     pub(super) fn is_drained(&self) -> bool {
-        self.state().runs.values().all(|run| run.nested)
+        self.state().runs.values().all(|run| run.standing == Standing::Nested)
     }
 
-    /// Whether no run is left.
+    /// Whether no run is left, and nothing that a service has still to do.
     pub(super) fn is_empty(&self) -> bool {
-        self.state().runs.is_empty()
+        let state = self.state();
+        state.runs.is_empty() && state.errands == 0
     }
 
     /// Stops every run. Nothing starts from now on.
@@ -118,10 +143,11 @@ impl Gate {
         let runs: Vec<_> = {
             let mut state = self.state();
             state.phase = state.phase.max(Phase::Stopping);
-            state.runs.values().filter_map(|run| Some((run.crew.upgrade()?, run.nested))).collect()
+            state.runs.values().filter_map(|run| Some((run.crew.upgrade()?, run.standing))).collect()
         };
         // Without the lock: a run that is stopped may end at once, and with it its admission.
-        let cut = runs.iter().filter(|(run, nested)| run.control().stop(Stop::ShutDown) && !nested).count();
+        let stopped = runs.iter().filter(|(run, _)| run.control().stop(Stop::ShutDown));
+        let cut = stopped.filter(|(_, standing)| *standing == Standing::Caller).count();
         self.state().cut_short += cut;
     }
 
@@ -147,17 +173,40 @@ impl Tree {
     pub(in crate::supervisor) fn admit(
         self: &Arc<Self>,
         crew: &Arc<dyn Crew>,
-        nested: bool,
+        standing: Standing,
     ) -> Option<Admission> {
         let mut state = self.gate.state();
-        let open = state.phase == Phase::Running || nested && state.phase == Phase::Draining;
+        let open =
+            state.phase == Phase::Running || standing == Standing::Nested && state.phase == Phase::Draining;
         if !open {
             return None;
         }
         let number = state.next;
         state.next += 1;
-        state.runs.insert(number, Entry { crew: Arc::downgrade(crew), nested });
+        state.runs.insert(number, Entry { crew: Arc::downgrade(crew), standing });
         Some(Admission { tree: Arc::clone(self), number })
+    }
+}
+
+/// What a service has still to do: until it is dropped, the system does not end.
+pub(crate) struct Errand(Arc<Tree>);
+
+impl Tree {
+    pub(crate) fn begin_errand(self: &Arc<Self>) -> Errand {
+        self.gate.state().errands += 1;
+        Errand(Arc::clone(self))
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        let mut state = self.0.gate.state();
+        state.errands -= 1;
+        let waited_for = state.phase > Phase::Running;
+        drop(state);
+        if waited_for {
+            self.0.wake();
+        }
     }
 }
 

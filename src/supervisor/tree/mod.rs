@@ -8,6 +8,7 @@
 //! | `Root` | the actor on top: restarts supervisors, carries the shutdown out |
 //! | [`Supervisor`] | a named supervisor, whose actor owns residents |
 //! | [`Resident`] | a long-lived actor of the user's, whatever its type |
+//! | [`Service`] | what a supervisor does all the time by itself, hosted by an actor like a resident |
 //!
 //! As in a run, messages only wake: what shall happen stands in the tree, and an actor that is woken looks there. So
 //! neither the death of an actor nor that of the caller loses an order to shut down.
@@ -17,8 +18,9 @@ mod gate;
 mod named;
 mod resident;
 mod root;
+mod service;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
@@ -36,9 +38,11 @@ use crate::policy::Intensity;
 pub use self::end::{Shutdown, SystemError};
 pub(crate) use self::gate::Admission;
 pub use self::gate::Phase;
+pub(super) use self::gate::Standing;
 pub(crate) use self::named::Supervisor;
 pub use self::resident::IntoResident;
 pub(crate) use self::resident::{Owned, Resident};
+pub(crate) use self::service::{Hosted, Service};
 
 /// How a tree has ended.
 type End = Result<Shutdown, SystemError>;
@@ -52,6 +56,9 @@ pub(crate) struct Tree {
     /// Set once, at the end.
     end: watch::Sender<Option<End>>,
 }
+
+/// The tree as its residents know it.
+pub struct TreeRef(Weak<Tree>);
 
 /// An actor under which the root is linked.
 #[derive(Clone)]
@@ -68,6 +75,9 @@ impl Tree {
         let supervisors = supervisors.into_iter().map(Arc::new).collect();
         let (root, gate, end) = (OnceLock::new(), Gate::default(), watch::Sender::new(None));
         let tree = Arc::new(Self { root, gate, supervisors, intensity, end });
+        for resident in tree.supervisors.iter().flat_map(|supervisor| supervisor.residents()) {
+            resident.join(&TreeRef(Arc::downgrade(&tree)));
+        }
         let root = Root::over(&tree);
         let spawned = match parent {
             Some(Parent(cell)) => Root::spawn_linked(None, root, Arc::clone(&tree), cell).await,

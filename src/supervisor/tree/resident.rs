@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use ractor::{ActorCell, SpawnErr};
 
+use super::TreeRef;
 use crate::agent::AgentRef;
 
 /// A pool of long-lived actors under a supervisor.
@@ -18,6 +19,9 @@ pub trait Resident: Send + Sync + 'static {
 
     /// Starts the actor of this place, linked to the supervisor.
     fn start(&self, place: usize, supervisor: ActorCell) -> BoxFuture<'_, Result<ActorCell, SpawnErr>>;
+
+    /// The tree to which it belongs, before anything of it starts.
+    fn join(&self, _tree: &TreeRef) {}
 
     /// The actor of this place has ended.
     fn leave(&self, place: usize);

@@ -184,8 +184,10 @@ impl State {
             // An actor above the root learns of it as of any failure.
             return Err(Box::new(failure.clone()));
         }
-        let (cut_short, not_stopped) = (self.tree.gate.cut_short(), self.tree.gate.not_stopped());
-        self.tree.set_end(Ok(Shutdown { cut_short, not_stopped }));
+        let gate = &self.tree.gate;
+        let (cut_short, not_stopped, handed_back) =
+            (gate.cut_short(), gate.not_stopped(), gate.handed_back());
+        self.tree.set_end(Ok(Shutdown { cut_short, not_stopped, handed_back }));
         myself.stop(None);
         Ok(())
     }

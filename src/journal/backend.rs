@@ -1,0 +1,98 @@
+//! The journals that a system can be given.
+
+#[cfg(feature = "sled")]
+use std::fmt;
+#[cfg(feature = "sled")]
+use std::path::Path;
+
+#[cfg(feature = "sled")]
+use super::JournalError;
+use super::memory::MemoryStore;
+#[cfg(feature = "sled")]
+use super::sled::SledStore;
+use super::store::Store;
+
+/// A journal in a directory, on an embedded [sled](https://docs.rs/sled/0.34) database. Give it to
+/// [`Builder::journal`](crate::Builder::journal).
+///
+/// What it acknowledges is on disk, synced: it survives a kill of the process, a crash of the kernel and a power cut, as
+/// far as the disk keeps what it says it has synced. One process has a directory at a time, which is locked as long as
+/// the journal, or the system that it was given to, lives; when a process dies, the lock is free at once. The directory
+/// must be on a local file system: locks and syncs of network file systems do not hold.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("sortie-doc-{}", std::process::id()));
+/// use sortie::{SledJournal, System};
+///
+/// let builder = System::builder().journal(SledJournal::open(&folder)?);
+/// # drop(builder);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "sled")]
+pub struct SledJournal(SledStore);
+
+#[cfg(feature = "sled")]
+impl SledJournal {
+    /// Opens the journal in a directory, which is made if only its last part is missing, readable for nobody else.
+    ///
+    /// It blocks while it reads the files: open it where a service starts.
+    ///
+    /// # Errors
+    /// [`JournalError`], whose kind says what to do: the directory is in use, cannot be written, or holds what cannot be
+    /// read. What is damaged is set aside, never emptied.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
+        SledStore::open(path.as_ref()).map(Self)
+    }
+}
+
+#[cfg(feature = "sled")]
+impl fmt::Debug for SledJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledJournal").finish_non_exhaustive()
+    }
+}
+
+/// A journal in memory: launches work as with any other, and are lost with their system. For tests, and where a launch
+/// need not outlive its process.
+///
+/// ```
+/// use sortie::{MemoryJournal, System};
+///
+/// let builder = System::builder().journal(MemoryJournal::new());
+/// # drop(builder);
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryJournal(MemoryStore);
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new() -> Self {
+        Self(MemoryStore::new())
+    }
+}
+
+/// What a system can be given as its journal: a [`SledJournal`] or a [`MemoryJournal`].
+///
+/// Implemented by the crate alone.
+pub trait IntoJournal {
+    #[doc(hidden)]
+    fn into_journal(self) -> Opened;
+}
+
+/// The store of a journal that is open, and belongs to nobody yet.
+pub struct Opened(pub(crate) Box<dyn Store>);
+
+#[cfg(feature = "sled")]
+impl IntoJournal for SledJournal {
+    fn into_journal(self) -> Opened {
+        Opened(Box::new(self.0))
+    }
+}
+
+impl IntoJournal for MemoryJournal {
+    fn into_journal(self) -> Opened {
+        Opened(Box::new(self.0))
+    }
+}

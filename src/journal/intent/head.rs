@@ -1,0 +1,175 @@
+//! What is stored of a launch.
+//!
+//! These are the records of version 1. They are frozen: another field, another order or another type is a version 2, in
+//! structs of its own. `tests/it/fixtures` keeps their bytes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Backoff, Restart, Trigger};
+
+/// Milliseconds since 1970 for a time, milliseconds for a span.
+pub(crate) type Millis = u64;
+
+/// What is stored of a launch, except for payloads that are too long for one record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) agent: String,
+    /// The caller's name for the launch.
+    pub(crate) key: Option<String>,
+    /// The digest of the input, by which a second launch under the same key is told from a conflict.
+    pub(crate) digest: u128,
+    pub(crate) recorded: Millis,
+    pub(crate) input: Stored,
+    pub(crate) terms: Terms,
+    pub(crate) state: State,
+    /// How many attempts were started. It fences: only the last one may conclude.
+    pub(crate) attempt: u32,
+    /// Attempts of the present series that have failed: errors, panics and timeouts.
+    pub(crate) failures: u32,
+    /// Deaths of the process while the launch was the only suspect that ran.
+    pub(crate) crashes: u32,
+    /// Whether the process has died while an attempt ran, and no attempt has ended by itself since.
+    pub(crate) suspect: bool,
+    /// How the last attempts ended, oldest first.
+    pub(crate) history: Vec<Ended>,
+}
+
+/// Where a payload stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stored {
+    Here(Vec<u8>),
+    /// In pieces of their own, this many bytes in all.
+    InPieces(u64),
+    /// It was removed, because nobody needs it any more.
+    Gone,
+}
+
+/// What was promised for the launch when it was recorded. Later changes of the agent do not change it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Terms {
+    pub(crate) delivery: Delivery,
+    pub(crate) restart: RestartTerms,
+    pub(crate) max_crashes: u32,
+    /// The limit of each attempt.
+    pub(crate) timeout: Option<Duration>,
+    /// How long the result is kept.
+    pub(crate) retention: Duration,
+    pub(crate) priority: i32,
+    /// Launches of one lane run one at a time, in the order in which they were recorded.
+    pub(crate) lane: Option<String>,
+}
+
+/// How often a body may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Delivery {
+    AtLeastOnce,
+    AtMostOnce,
+}
+
+/// A [`Restart`] policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RestartTerms {
+    pub(crate) attempts: u32,
+    pub(crate) base: Duration,
+    pub(crate) factor: f64,
+    pub(crate) max: Duration,
+    pub(crate) jitter: bool,
+    pub(crate) error: bool,
+    pub(crate) panic: bool,
+    pub(crate) timeout: bool,
+}
+
+impl From<&Restart> for RestartTerms {
+    fn from(policy: &Restart) -> Self {
+        let backoff = policy.waits();
+        Self {
+            attempts: policy.most_attempts(),
+            base: backoff.base,
+            factor: backoff.factor,
+            max: backoff.max,
+            jitter: backoff.jitter,
+            error: policy.follows(Trigger::Error),
+            panic: policy.follows(Trigger::Panic),
+            timeout: policy.follows(Trigger::Timeout),
+        }
+    }
+}
+
+impl From<&RestartTerms> for Restart {
+    fn from(terms: &RestartTerms) -> Self {
+        let backoff =
+            Backoff { base: terms.base, factor: terms.factor, max: terms.max, jitter: terms.jitter };
+        let triggers =
+            [(terms.error, Trigger::Error), (terms.panic, Trigger::Panic), (terms.timeout, Trigger::Timeout)];
+        let triggers = triggers.into_iter().filter_map(|(follows, trigger)| follows.then_some(trigger));
+        // A policy that was stored has at least one attempt and one trigger, as every policy.
+        Restart::attempts(terms.attempts.max(1)).backoff(backoff).only(triggers)
+    }
+}
+
+/// How a launch stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// It waits for its next attempt: for a slot, and until it is due.
+    Pending(Option<Due>),
+    /// An attempt runs, or did so when the process of this epoch died.
+    Running {
+        epoch: u64,
+        since: Millis,
+        cancel: bool,
+    },
+    Done {
+        at: Millis,
+        output: Stored,
+    },
+    /// Out of attempts; kept with its input until somebody decides.
+    Dead {
+        at: Millis,
+    },
+    Cancelled {
+        at: Millis,
+    },
+    /// At most once: a body started, and nobody knows how far it came.
+    Ambiguous {
+        at: Millis,
+    },
+}
+
+/// When a wait is over: at this time, or after this span if the clock went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Due {
+    pub(crate) at: Millis,
+    pub(crate) wait: Millis,
+}
+
+/// How one attempt ended without a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) at: Millis,
+    pub(crate) by: EndedBy,
+    pub(crate) message: String,
+    pub(crate) code: Option<String>,
+}
+
+/// What ended an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum EndedBy {
+    Error,
+    /// An error after which no other attempt makes sense.
+    Fatal,
+    Panic,
+    Timeout,
+    /// The process died.
+    Crash,
+}
+
+impl State {
+    /// Whether nothing will happen any more, unless somebody decides.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::Pending(_) | Self::Running { .. })
+    }
+}

@@ -1,0 +1,62 @@
+//! A store that forgets: for tests, and for who wants launches without a disk.
+
+use std::collections::BTreeMap;
+
+use super::store::{Change, Each, Store};
+use super::{JournalError, JournalErrorKind};
+
+/// Keeps pairs in memory, with the rules of a store on disk: what is too long is refused, and after a failed commit
+/// there is none before a reopen. It is lost with its process.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryStore {
+    pairs: BTreeMap<Vec<u8>, Vec<u8>>,
+    failed: Option<JournalErrorKind>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn working(&self) -> Result<(), JournalError> {
+        match self.failed {
+            Some(kind) => Err(JournalError::new(kind).because("an earlier commit failed")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError> {
+        self.working()?;
+        let from =
+            self.pairs.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        for (key, value) in from.take_while(|(key, _)| key.starts_with(prefix)) {
+            each(key, value)?;
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        self.working()?;
+        Ok(self.pairs.get(key).cloned())
+    }
+
+    fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
+        self.working()?;
+        batch.iter().try_for_each(Change::check).inspect_err(|error| self.failed = Some(error.kind()))?;
+        for change in batch {
+            match change {
+                Change::Put(key, value) => self.pairs.insert(key.clone(), value.clone()),
+                Change::Delete(key) => self.pairs.remove(key),
+            };
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        self.failed = None;
+        Ok(())
+    }
+}

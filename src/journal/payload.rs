@@ -1,0 +1,59 @@
+//! How payloads that are too long for one record are written and read: piece by piece, between other requests.
+
+use futures::future::join_all;
+
+use super::JournalError;
+use super::intent::Stored;
+use super::local::Journal;
+use super::pieces::PIECE;
+use crate::outcome::LaunchId;
+
+/// How many pieces are committed or read together, so that a large payload holds nobody up.
+const PIECES_AT_ONCE: usize = 64;
+
+impl Journal {
+    /// Writes a payload in pieces.
+    pub(super) async fn put(
+        &self,
+        prefix: &'static [u8],
+        id: LaunchId,
+        payload: Vec<u8>,
+    ) -> Result<Stored, JournalError> {
+        let length = payload.len() as u64;
+        let mut pieces = payload.chunks(PIECE).map(<[u8]>::to_vec).zip(0..).peekable();
+        while pieces.peek().is_some() {
+            let some: Vec<_> = pieces.by_ref().take(PIECES_AT_ONCE).collect();
+            self.ask(move |plan, _| {
+                some.iter().try_for_each(|(piece, number)| plan.put_piece(prefix, id, *number, piece))
+            })
+            .await?;
+        }
+        Ok(Stored::InPieces(length))
+    }
+
+    /// Reads a payload, wherever it stands.
+    pub(super) async fn payload(
+        &self,
+        prefix: &'static [u8],
+        id: LaunchId,
+        stored: &Stored,
+    ) -> Result<Vec<u8>, JournalError> {
+        let length = match stored {
+            Stored::Here(payload) => return Ok(payload.clone()),
+            Stored::Gone => return Ok(Vec::new()),
+            Stored::InPieces(length) => *length,
+        };
+        let pieces = u32::try_from(length.div_ceil(PIECE as u64)).unwrap_or(u32::MAX);
+        let slices = (0..pieces).step_by(PIECES_AT_ONCE).map(|first| {
+            let last = first.saturating_add(PIECES_AT_ONCE as u32).min(pieces);
+            self.ask(move |plan, _| {
+                (first..last).map(|number| plan.piece(prefix, id, number)).collect::<Result<Vec<_>, _>>()
+            })
+        });
+        let mut payload = Vec::new();
+        for slice in join_all(slices).await {
+            payload.extend(slice?.concat());
+        }
+        Ok(payload)
+    }
+}

@@ -1,0 +1,314 @@
+//! What is asked of a journal, one request at a time, on the thread that owns the store.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::attempts::Attempts;
+use super::error::{JournalError, JournalErrorKind};
+use super::ids::Ids;
+use super::intent::{Event, Head, Refused, State, Stored, Terms, step};
+use super::key;
+use super::ledger::{Ledger, Now};
+use super::pieces::in_pieces;
+use super::record::{self, Kind, RecordError};
+use super::store::{Change, LONGEST_VALUE, Store};
+use super::waiting::News;
+use crate::outcome::LaunchId;
+
+/// A journal's state, and the changes that wait for their commit. What it answers holds once they are durable.
+pub(crate) struct Plan {
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) ledger: Ledger,
+    pub(crate) epoch: u64,
+    pub(super) batch: Vec<Change>,
+    /// Where in the batch the heads are that were changed.
+    pub(super) waiting: HashMap<LaunchId, usize>,
+    pub(super) ids: Ids,
+    pub(super) attempts: Attempts,
+    pub(super) bounds: Bounds,
+    pub(super) news: Arc<News>,
+    /// What there will be to tell after the commit.
+    pub(super) untold: Untold,
+}
+
+/// News that are not durable yet.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    pending: bool,
+    ended: Vec<LaunchId>,
+}
+
+/// What a system asks of its journal.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    /// How many launches may be pending at once.
+    pub(crate) most_pending: usize,
+    /// The agents that are registered in this process. Launches of others wait for a process that knows them.
+    pub(crate) agents: HashSet<String>,
+}
+
+/// A launch that is to be recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) agent: String,
+    pub(crate) key: Option<String>,
+    pub(crate) digest: u128,
+    pub(crate) input: Stored,
+    pub(crate) terms: Terms,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appended {
+    New(LaunchId),
+    /// The same launch was recorded before.
+    Known(LaunchId),
+    /// Another input was recorded under its key.
+    Conflict(LaunchId),
+    /// There are as many pending launches as there may be.
+    Full,
+}
+
+/// An attempt that is to be made: durable, and made by nobody else.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) id: LaunchId,
+    pub(crate) attempt: u32,
+    pub(crate) epoch: u64,
+    pub(crate) head: Head,
+}
+
+impl Plan {
+    /// Whether anything waits for a commit.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// How many changes wait for the commit.
+    pub(crate) fn changes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Makes what waits durable. After an error the plan is worth nothing before a [`reopen`](Plan::reopen).
+    pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
+        self.store.commit(&self.batch)?;
+        self.attempts.commit();
+        self.batch.clear();
+        self.waiting.clear();
+        let Untold { pending, ended } = std::mem::take(&mut self.untold);
+        if pending {
+            self.news.ready.send_replace(());
+        }
+        ended.into_iter().for_each(|id| self.news.ends.tell(id));
+        Ok(())
+    }
+
+    /// Whether another launch may be recorded under this name, or which one is there.
+    pub(crate) fn look_up(
+        &self,
+        agent: &str,
+        name: Option<&str>,
+        digest: u128,
+    ) -> Result<Option<Appended>, JournalError> {
+        if let Some(name) = name {
+            if let Some(id) = self.ledger.by_key(agent, fingerprint(name)) {
+                let known = self.head(id)?.is_some_and(|head| head.digest == digest);
+                return Ok(Some(if known { Appended::Known(id) } else { Appended::Conflict(id) }));
+            }
+        }
+        Ok((self.ledger.pending() >= self.bounds.most_pending).then_some(Appended::Full))
+    }
+
+    /// Records an intent. One whose input stands in pieces has been given its id before.
+    pub(crate) fn append(
+        &mut self,
+        id: Option<LaunchId>,
+        intent: Intent,
+        now: Now,
+    ) -> Result<Appended, JournalError> {
+        if let Some(there) = self.look_up(&intent.agent, intent.key.as_deref(), intent.digest)? {
+            if let Some(id) = id {
+                self.remove_pieces(key::INPUTS, id)?;
+                self.unmark(id);
+            }
+            return Ok(there);
+        }
+        let staged = id;
+        let id = id.unwrap_or_else(|| self.next_id(now));
+        let Intent { agent, key, digest, input, terms } = intent;
+        let mut head = Head {
+            agent,
+            key,
+            digest,
+            recorded: now.wall,
+            input,
+            terms,
+            state: State::Pending(None),
+            attempt: 0,
+            failures: 0,
+            crashes: 0,
+            suspect: false,
+            history: Vec::new(),
+        };
+        self.write(id, &mut head, now)?;
+        if staged.is_some() {
+            self.unmark(id);
+        }
+        Ok(Appended::New(id))
+    }
+
+    /// Claims at most `max` launches of these agents: their attempts have begun as far as the journal is concerned.
+    pub(crate) fn claim(
+        &mut self,
+        agents: &[String],
+        max: usize,
+        now: Now,
+    ) -> Result<Vec<Claim>, JournalError> {
+        let mut claims = Vec::new();
+        for id in self.ledger.next(agents, max, now) {
+            let Some(mut head) = self.head(id)? else { continue };
+            if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
+                self.write(id, &mut head, now)?;
+                self.attempts.begin(id, head.attempt);
+                claims.push(Claim { id, attempt: head.attempt, epoch: self.epoch, head });
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Moves a launch. Who concludes an attempt says so in the event; a stale one is refused.
+    pub(crate) fn advance(
+        &mut self,
+        id: LaunchId,
+        event: Event,
+        now: Now,
+    ) -> Result<Result<Head, Refused>, JournalError> {
+        let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
+        let before = head.input.clone();
+        let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
+        if let Err(refused) = step(&mut head, event, now.wall) {
+            if staged && !matches!(head.state, State::Done { .. }) {
+                self.remove_pieces(key::OUTPUTS, id)?;
+                self.unmark(id);
+            }
+            return Ok(Err(refused));
+        }
+        if !matches!(head.state, State::Running { .. }) {
+            self.attempts.end(id, head.attempt);
+        }
+        if in_pieces(&before) && head.input == Stored::Gone {
+            self.remove_pieces(key::INPUTS, id)?;
+        }
+        if staged {
+            self.unmark(id);
+        }
+        self.write(id, &mut head, now)?;
+        Ok(Ok(head))
+    }
+
+    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
+    pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
+        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
+        let left: Vec<_> =
+            self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
+        for (id, attempt) in &left {
+            let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun: true };
+            // Refused only if it does not run, and then it would not be here.
+            let _ = self.advance(*id, release, now)?;
+        }
+        Ok(left.len())
+    }
+
+    /// Gives an attempt back whose input this process cannot read, and does not claim the launch again.
+    pub(crate) fn park(&mut self, claim: &Claim, now: Now) -> Result<(), JournalError> {
+        self.ledger.park(claim.id);
+        let release = Event::Release { epoch: claim.epoch, attempt: claim.attempt, begun: false };
+        // Refused if somebody else has concluded the attempt: then there is nothing to park.
+        let _ = self.advance(claim.id, release, now)?;
+        Ok(())
+    }
+
+    /// Whether a launch waits for a process that knows its agent, or can read its input.
+    pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
+        let unknown = !self.bounds.agents.contains(&head.agent);
+        matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
+    }
+
+    pub(super) fn next_id(&mut self, now: Now) -> LaunchId {
+        self.ids.next(now.wall)
+    }
+
+    /// What is recorded of a launch.
+    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+        if let Some(head) = self.ledger.running(id) {
+            return Ok(Some(head.clone()));
+        }
+        let key = key::of(key::HEADS, id);
+        // What waits for its commit counts already: it is committed before this is answered.
+        match self.waiting.get(&id).and_then(|position| self.batch.get(*position)) {
+            Some(Change::Put(_, record)) => read(Kind::Head, &key, record).map(Some),
+            Some(Change::Delete(_)) => Ok(None),
+            None => self.store.get(&key)?.map(|record| read(Kind::Head, &key, &record)).transpose(),
+        }
+    }
+
+    /// Writes a head, without the oldest ends of attempts if it would be too long for a record.
+    pub(super) fn write(&mut self, id: LaunchId, head: &mut Head, now: Now) -> Result<(), JournalError> {
+        while record::length(head) > LONGEST_VALUE && !head.history.is_empty() {
+            head.history.remove(0);
+        }
+        self.put(Kind::Head, key::of(key::HEADS, id), head)?;
+        self.waiting.insert(id, self.batch.len() - 1);
+        self.ledger.set(id, key_of(head), head, now);
+        match head.state {
+            State::Pending(_) => self.untold.pending = true,
+            State::Running { .. } => {}
+            _ => self.untold.ended.push(id),
+        }
+        // The end of one suspect makes way for the next.
+        self.untold.pending |= self.ledger.has_way_for_suspect();
+        Ok(())
+    }
+
+    pub(super) fn put<T: serde::Serialize>(
+        &mut self,
+        kind: Kind,
+        key: Vec<u8>,
+        body: &T,
+    ) -> Result<(), JournalError> {
+        let record = record::seal(kind, &key, body)
+            .map_err(|error| JournalError::new(JournalErrorKind::Io).because(error))?;
+        self.change(Change::Put(key, record));
+        Ok(())
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        self.batch.push(change);
+    }
+}
+
+/// The fingerprint of a launch's name, by which it is found.
+pub(super) fn key_of(head: &Head) -> Option<u128> {
+    head.key.as_deref().map(fingerprint)
+}
+
+/// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
+fn fingerprint(text: &str) -> u128 {
+    super::digest::of(text.as_bytes())
+}
+
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    kind: Kind,
+    key: &[u8],
+    bytes: &[u8],
+) -> Result<T, JournalError> {
+    record::open(kind, key, bytes).map_err(damaged)
+}
+
+pub(super) fn damaged(error: RecordError) -> JournalError {
+    let kind = match error {
+        RecordError::Newer(_) => JournalErrorKind::NewerFormat,
+        RecordError::Damaged(_) => JournalErrorKind::Corrupt,
+    };
+    JournalError::new(kind).because(error)
+}

@@ -1,0 +1,105 @@
+//! The stores, open to the crate's own tests.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::failpoint::{self, Armed, Fault};
+use super::memory::MemoryStore;
+use super::sled::{Compaction, SledStore};
+use super::store::{Change, Store};
+use super::{JournalError, JournalErrorKind};
+
+/// Pairs of keys and values.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A store under test.
+pub struct StoreProbe(Box<dyn Store>);
+
+impl StoreProbe {
+    /// A store in memory.
+    pub fn memory() -> Self {
+        Self(Box::new(MemoryStore::new()))
+    }
+
+    /// The store on disk, as a journal opens it.
+    pub fn sled(path: &Path) -> Result<Self, JournalError> {
+        Ok(Self(Box::new(SledStore::open(path)?)))
+    }
+
+    /// The store on disk, which is copied to fresh files from this size on, if less than this percentage is live.
+    pub fn sled_compacting(path: &Path, least_size: u64, least_live: u64) -> Result<Self, JournalError> {
+        Ok(Self(Box::new(SledStore::open_with(path, Compaction { least_size, least_live })?)))
+    }
+
+    /// Commits a batch; no value means that the key is removed.
+    pub fn commit(&mut self, batch: &[(&[u8], Option<&[u8]>)]) -> Result<(), JournalError> {
+        let change = |(key, value): &(&[u8], Option<&[u8]>)| match value {
+            Some(value) => Change::Put(key.to_vec(), value.to_vec()),
+            None => Change::Delete(key.to_vec()),
+        };
+        self.0.commit(&batch.iter().map(change).collect::<Vec<_>>())
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        self.0.get(key)
+    }
+
+    /// Every pair whose key begins with this.
+    pub fn scan(&self, prefix: &[u8]) -> Result<Pairs, JournalError> {
+        let mut pairs = Vec::new();
+        self.scan_until(prefix, |key, value| {
+            pairs.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })?;
+        Ok(pairs)
+    }
+
+    /// Scans until `each` refuses a pair.
+    pub fn scan_until(
+        &self,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        self.0.scan(prefix, &mut each)
+    }
+
+    /// Scans, and refuses the first record.
+    pub fn refuse(&self, kind: JournalErrorKind) -> Result<(), JournalError> {
+        self.scan_until(b"", |_, _| Err(JournalError::new(kind)))
+    }
+
+    /// Opens the store anew, in the same place.
+    pub fn reopen(&mut self) -> Result<(), JournalError> {
+        self.0.reopen()
+    }
+}
+
+/// An armed failpoint. Dropping it disarms it.
+#[must_use]
+pub struct Trap {
+    _armed: Armed,
+}
+
+impl Trap {
+    /// A point fails with this error for one directory.
+    pub fn fail(directory: &Path, point: &str, error: io::ErrorKind) -> Self {
+        Self { _armed: failpoint::arm(directory, point, 0, Fault::Fail(error)) }
+    }
+
+    /// A point panics, once it has been passed so many times.
+    pub fn panic(directory: &Path, point: &str, passes: u64) -> Self {
+        Self { _armed: failpoint::arm(directory, point, passes, Fault::Panic) }
+    }
+
+    /// A point takes longer.
+    pub fn delay(directory: &Path, point: &str, time: Duration) -> Self {
+        Self { _armed: failpoint::arm(directory, point, 0, Fault::Delay(time)) }
+    }
+
+    /// A point kills the process, once it has been passed so many times.
+    pub fn kill(directory: &Path, point: &str, passes: u64) -> Self {
+        Self { _armed: failpoint::arm(directory, point, passes, Fault::Kill) }
+    }
+}

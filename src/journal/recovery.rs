@@ -1,0 +1,93 @@
+//! How a plan begins: with what the store holds, at the start of a system and after a failed commit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::JournalError;
+use super::attempts::Attempts;
+use super::ids::Ids;
+use super::intent::{Event, Head, State, step};
+use super::key;
+use super::ledger::{Ledger, Now};
+use super::plan::{Bounds, Plan, Untold, key_of, read};
+use super::record::Kind;
+use super::store::Store;
+use super::waiting::News;
+
+/// How many launches are brought back by one commit.
+const RECOVERED_AT_ONCE: usize = 1024;
+
+impl Plan {
+    /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
+    ///
+    /// The changes of that wait in the batch; nothing may run before they are committed.
+    pub(crate) fn open(
+        store: Box<dyn Store>,
+        bounds: Bounds,
+        news: Arc<News>,
+        now: Now,
+    ) -> Result<Self, JournalError> {
+        let stored = store.get(key::EPOCH)?;
+        let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
+        let epoch = last.unwrap_or(0) + 1;
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
+        let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
+        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, bounds, news, untold };
+        plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
+        plan.load(now)?;
+        plan.sweep_staging()?;
+        Ok(plan)
+    }
+
+    /// Opens the store again after a commit has failed. Attempts that are being made go on.
+    pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
+        self.batch.clear();
+        self.waiting.clear();
+        self.untold = Untold::default();
+        self.attempts.forget_uncommitted();
+        self.store.reopen()?;
+        self.ledger = Ledger::default();
+        self.load(now)?;
+        // What seemed to have failed may be there.
+        self.news.ready.send_replace(());
+        self.news.ends.tell_all();
+        Ok(())
+    }
+
+    /// Makes durable what [`open`](Plan::open) has planned. Each launch that was brought back stands for itself, so there
+    /// is no need to bring all of them back at once.
+    pub(crate) fn commit_recovery(&mut self) -> Result<(), JournalError> {
+        for some in self.batch.chunks(RECOVERED_AT_ONCE) {
+            self.store.commit(some)?;
+        }
+        self.batch.clear();
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Reads every head into the ledger. Those that ran, and that nobody makes an attempt of now, move on.
+    fn load(&mut self, now: Now) -> Result<(), JournalError> {
+        let mut left = Vec::new();
+        let Self { store, ledger, ids, epoch, attempts, .. } = self;
+        store.scan(key::HEADS, &mut |key, record| {
+            let Some(id) = key::launch(key::HEADS, key) else { return Ok(()) };
+            let head: Head = read(Kind::Head, key, record)?;
+            ids.beyond(id);
+            match head.state {
+                State::Running { epoch: ran, .. } if ran != *epoch => left.push((id, head, Event::Crash)),
+                State::Running { .. } if !attempts.is_made(id, head.attempt) => {
+                    let release = Event::Release { epoch: *epoch, attempt: head.attempt, begun: false };
+                    left.push((id, head, release));
+                }
+                _ => ledger.set(id, key_of(&head), &head, now),
+            }
+            Ok(())
+        })?;
+        for (id, mut head, event) in left {
+            // Refused only if it has ended, and then it would not be here.
+            let _ = step(&mut head, event, now.wall);
+            self.write(id, &mut head, now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The state machine of launches and its records, open to the crate's own tests.
+
+use std::time::Duration;
+
+use super::intent::{Delivery, EndedBy, Event, Head, RestartTerms, State, Stored, Terms, step};
+use super::record::{self, Kind};
+use crate::policy::{Backoff, Restart};
+
+/// A launch under test: what is recorded of it, without a journal.
+pub struct Sample(Head);
+
+impl Sample {
+    /// A launch that was just recorded, with so many attempts a second apart, at least once or at most once.
+    pub fn new(attempts: u32, at_most_once: bool) -> Self {
+        let restart = Restart::attempts(attempts).backoff(Backoff::fixed(Duration::from_secs(1)));
+        let terms = Terms {
+            delivery: if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
+            restart: RestartTerms::from(&restart),
+            max_crashes: 3,
+            timeout: Some(Duration::from_secs(30)),
+            retention: Duration::from_secs(60),
+            priority: -1,
+            lane: Some("lane".to_owned()),
+        };
+        Self(Head {
+            agent: "agent".to_owned(),
+            key: Some("key".to_owned()),
+            digest: 0x0123_4567_89ab_cdef,
+            recorded: 1_700_000_000_000,
+            input: Stored::Here(b"[1]".to_vec()),
+            terms,
+            state: State::Pending(None),
+            attempt: 0,
+            failures: 0,
+            crashes: 0,
+            suspect: false,
+            history: Vec::new(),
+        })
+    }
+
+    /// Applies one event, at a time in milliseconds: `start E`, `succeed E N`, `error E N`, `fatal E N`, `panic E N`,
+    /// `timeout E N`, `release E N`, `unbegun E N`, `crash`, `cancel`, `requeue`; E is the epoch, N the attempt. Gives the
+    /// state in words, or why the event was refused.
+    pub fn apply(&mut self, event: &str, now: u64) -> String {
+        let mut words = event.split(' ');
+        let name = words.next().unwrap_or_default();
+        let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).unwrap_or_default();
+        let (epoch, attempt) = (u64::from(number()), number());
+        let fail = |by| Event::Fail {
+            epoch,
+            attempt,
+            by,
+            message: "why".to_owned(),
+            code: None,
+            floor: Duration::ZERO,
+            roll: 0.0,
+        };
+        let event = match name {
+            "start" => Event::Start { epoch },
+            "succeed" => Event::Succeed { epoch, attempt, output: Stored::Here(b"2".to_vec()) },
+            "error" => fail(EndedBy::Error),
+            "fatal" => fail(EndedBy::Fatal),
+            "panic" => fail(EndedBy::Panic),
+            "timeout" => fail(EndedBy::Timeout),
+            "release" => Event::Release { epoch, attempt, begun: true },
+            "unbegun" => Event::Release { epoch, attempt, begun: false },
+            "crash" => Event::Crash,
+            "cancel" => Event::Cancel,
+            "requeue" => Event::Requeue,
+            other => return format!("there is no event `{other}`"),
+        };
+        match step(&mut self.0, event, now) {
+            Ok(()) => self.state(),
+            Err(refused) => format!("refused: {refused}"),
+        }
+    }
+
+    /// The state in words.
+    fn state(&self) -> String {
+        let suspect = if self.0.suspect { " suspect" } else { "" };
+        match &self.0.state {
+            State::Pending(None) => format!("pending{suspect}"),
+            State::Pending(Some(due)) => format!("pending until {}{suspect}", due.at),
+            State::Running { cancel: true, .. } => format!("running {} unwanted{suspect}", self.0.attempt),
+            State::Running { .. } => format!("running {}{suspect}", self.0.attempt),
+            State::Done { .. } => "done".to_owned(),
+            State::Dead { .. } => "dead".to_owned(),
+            State::Cancelled { .. } => "cancelled".to_owned(),
+            State::Ambiguous { .. } => "ambiguous".to_owned(),
+        }
+    }
+
+    /// The record of the launch under a key.
+    pub fn record(&self, key: &[u8]) -> Vec<u8> {
+        record::seal(Kind::Head, key, &self.0).unwrap_or_default()
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(key: &[u8], record: &[u8]) -> Result<Self, String> {
+        record::open(Kind::Head, key, record).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// Whether both say the same.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}

@@ -1,0 +1,258 @@
+//! A database of sled's, with a sync that reaches the disk.
+
+use std::any::Any;
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sled::{Batch, Config, Db, Error, Tree};
+
+use super::durable;
+use crate::journal::failpoint::hit;
+use crate::journal::store::{Change, Each};
+use crate::journal::{JournalError, JournalErrorKind};
+
+/// Resident memory is four to eight times this under churn.
+const CACHE: u64 = 8 << 20;
+/// How often sled's own thread writes what is dirty, and collects garbage.
+const FLUSH_EVERY_MS: u64 = 500;
+/// How long sled's threads may take to let go of a file that was dropped.
+const LET_GO: Duration = Duration::from_secs(2);
+/// The changes of one batch of a copy. Larger ones only add latency.
+const COPIED_AT_ONCE: usize = 256;
+
+/// What sled adds to a pair in a fresh file, about, in bytes.
+const ADDED: usize = 100;
+
+const FILE: &str = "db";
+/// A tree beside the data, for the number of commits.
+const COUNTS: &str = "counts";
+const COMMITS: &str = "commits";
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    db: Db,
+    counts: Tree,
+    /// A handle of our own on sled's file, opened before sled wrote to it: the kernel tells each handle once of the
+    /// writes that have failed since it was opened.
+    file: File,
+    path: PathBuf,
+    /// The journal's directory, for failpoints.
+    journal: PathBuf,
+}
+
+impl Database {
+    /// Opens the database in a directory, or makes one there.
+    pub(super) fn open(path: &Path, journal: &Path) -> Result<Self, JournalError> {
+        clear_interrupted_opening(path)?;
+        let file =
+            File::options().create(true).truncate(false).read(true).write(true).open(path.join(FILE))?;
+        let start = Instant::now();
+        let (db, counts) = loop {
+            let config = Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
+            let opened = guarded(|| {
+                let db = config.open()?;
+                let counts = db.open_tree(COUNTS)?;
+                Ok((db, counts))
+            });
+            match opened {
+                Err(error)
+                    if error.kind() == JournalErrorKind::OwnedByAnotherProcess
+                        && start.elapsed() < LET_GO =>
+                {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                result => break result.map_err(damaged_if_short)?,
+            }
+        };
+        Ok(Self { db, counts, file, path: path.to_owned(), journal: journal.to_owned() })
+    }
+
+    /// Whether there is a database in a directory.
+    pub(super) fn exists(path: &Path) -> bool {
+        path.join(FILE).is_file()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(guarded(|| self.db.get(key))?.map(|value| value.to_vec()))
+    }
+
+    pub(super) fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError> {
+        let mut pairs = self.db.scan_prefix(prefix);
+        while let Some((key, value)) = guarded(|| pairs.next().transpose())? {
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of changes durable, as the commit with this number.
+    ///
+    /// The number comes after the batch in sled's log, and sled recovers a part of the log from its beginning. So there is
+    /// no number without its batch.
+    ///
+    /// The error of a sync has the kind `NotSynced`. Where the writing fails, the sync still tells whether what was
+    /// acknowledged before is safe, and its error is the one that counts.
+    pub(super) fn commit(&self, batch: &[Change], number: u64) -> Result<(), JournalError> {
+        let written = self.write(batch, number);
+        self.sync()?;
+        written?;
+        Ok(hit("store.after_sync", &self.journal)?)
+    }
+
+    fn write(&self, batch: &[Change], number: u64) -> Result<(), JournalError> {
+        hit("store.before_batch", &self.journal)?;
+        guarded(|| {
+            self.db.apply_batch(to_batch(batch))?;
+            self.counts.insert(COMMITS, &number.to_be_bytes())
+        })?;
+        hit("store.after_batch_before_flush", &self.journal)?;
+        guarded(|| self.db.flush())?;
+        Ok(hit("store.after_flush_before_sync", &self.journal)?)
+    }
+
+    /// Waits until the disk has what was written.
+    fn sync(&self) -> Result<(), JournalError> {
+        hit("store.fdatasync", &self.journal)
+            .and_then(|()| self.file.sync_data())
+            .map_err(durable::not_synced)
+    }
+
+    /// How many commits there were, as far as the database knows.
+    pub(super) fn commits(&self) -> Result<u64, JournalError> {
+        let value = guarded(|| self.counts.get(COMMITS))?;
+        let number = |bytes: sled::IVec| <[u8; 8]>::try_from(&*bytes).ok().map(u64::from_be_bytes);
+        Ok(value.and_then(number).unwrap_or(0))
+    }
+
+    /// Copies all pairs of another database into this one.
+    pub(super) fn copy_from(&self, other: &Self) -> Result<(), JournalError> {
+        let (mut batch, mut count) = (Batch::default(), 0);
+        other.scan(&[], &mut |key, value| {
+            batch.insert(key, value);
+            count += 1;
+            if count % COPIED_AT_ONCE == 0 {
+                let full = std::mem::take(&mut batch);
+                guarded(|| self.db.apply_batch(full))?;
+                hit("store.open.copying", &self.journal)?;
+            }
+            Ok(())
+        })?;
+        guarded(|| self.db.apply_batch(batch))
+    }
+
+    /// The bytes that all pairs would take in a fresh file, about.
+    pub(super) fn live_size(&self) -> Result<u64, JournalError> {
+        let mut live = 0;
+        self.scan(&[], &mut |key, value| {
+            live += (key.len() + value.len() + ADDED) as u64;
+            Ok(())
+        })?;
+        Ok(live)
+    }
+
+    /// The bytes of the file.
+    pub(super) fn file_size(&self) -> Result<u64, JournalError> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Goes on with the database, or closes it after an error. What the kernel says about the files then counts more.
+    pub(super) fn or_close<T>(self, result: Result<T, JournalError>) -> Result<(Self, T), JournalError> {
+        match result {
+            Ok(value) => Ok((self, value)),
+            Err(error) => Err(self.close().err().unwrap_or(error)),
+        }
+    }
+
+    /// Drops all that is sled's, which writes what is left to write, and syncs it.
+    pub(super) fn close(self) -> Result<(), JournalError> {
+        let Self { db, counts, file, .. } = self;
+        let closed = guarded(|| {
+            drop((counts, db));
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "sled panicked while it was closed");
+        }
+        file.sync_data().map_err(durable::not_synced)
+    }
+}
+
+fn to_batch(changes: &[Change]) -> Batch {
+    let mut batch = Batch::default();
+    for change in changes {
+        match change {
+            Change::Put(key, value) => batch.insert(&key[..], &value[..]),
+            Change::Delete(key) => batch.remove(&key[..]),
+        }
+    }
+    batch
+}
+
+/// A process killed while sled opened leaves half a snapshot, which sled would take for a damaged one.
+fn clear_interrupted_opening(path: &Path) -> Result<(), JournalError> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            durable::remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Calls sled. A panic of its becomes an error.
+fn guarded<T>(code: impl FnOnce() -> sled::Result<T>) -> Result<T, JournalError> {
+    // After a panic the database is dropped or reported as failed, whatever state it is in.
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(result) => result.map_err(from_sled),
+        Err(panic) => Err(from_panic(panic)),
+    }
+}
+
+fn from_sled(error: Error) -> JournalError {
+    match error {
+        Error::Io(error) if error.to_string().starts_with("could not acquire lock") => {
+            JournalError::new(JournalErrorKind::OwnedByAnotherProcess).because(error)
+        }
+        Error::Io(error) => error.into(),
+        error => JournalError::new(JournalErrorKind::Corrupt).because(error),
+    }
+}
+
+/// sled panics on damage, but unwraps errors of the file system in places, too: those are no damage.
+fn from_panic(panic: Box<dyn Any + Send>) -> JournalError {
+    let text = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => {
+            panic.downcast::<&str>().map_or_else(|_| String::from("no message"), |text| text.to_string())
+        }
+    };
+    let kind = if text.contains("StorageFull") {
+        JournalErrorKind::DiskFull
+    } else if text.contains("Os {") || text.contains("Io(") {
+        JournalErrorKind::Io
+    } else {
+        JournalErrorKind::Corrupt
+    };
+    JournalError::new(kind).because(format!("sled panicked: {text}"))
+}
+
+/// A file that ends too early or holds nonsense is an error of reading to sled, and damage to us.
+fn damaged_if_short(error: JournalError) -> JournalError {
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+    match source.map(io::Error::kind) {
+        Some(kind @ (io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)) => {
+            JournalError::new(JournalErrorKind::Corrupt).because(io::Error::new(kind, error))
+        }
+        _ => error,
+    }
+}

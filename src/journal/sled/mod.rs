@@ -1,0 +1,40 @@
+//! The store on disk: sled 0.34.7, used with its faults known.
+//!
+//! What is in the directory of a journal:
+//!
+//! | entry | what it is |
+//! |---|---|
+//! | `lock` | locked as long as the journal is open: one process has it |
+//! | `watermark` | which store counts, and how much it must at least know ([`watermark`]) |
+//! | `progress` | how many commits there were at least; 12 bytes, overwritten after each |
+//! | `store-N` | sled's files. N grows when the live records are copied to fresh files ([`renewal`]) |
+//! | `not-synced` | a sync failed: the files of the store are to be copied before they are trusted again |
+//! | `quarantined` | the store was damaged and set aside: nothing is opened here before somebody decides ([`quarantine`]) |
+//!
+//! What is replaced, is replaced by one rename: a process killed at any step leaves either the old or the new.
+//!
+//! The faults of sled, and what stands against each:
+//!
+//! - Its `flush` does not reach the disk: an `fdatasync` of our own follows every flush. The handle for it is opened
+//!   before sled writes and stays open, because the kernel reports a failed write once to each handle.
+//! - It puts nodes of 128 KiB into files of their own, which it never syncs. A leaf has some 16 values, an inner node some
+//!   256 keys: longer values than 4 KiB, and longer keys than 256 bytes, are refused.
+//! - It panics: it is called under `catch_unwind`.
+//! - It opens empty, or without its latest records, where it should say that it is damaged: commits are counted in the
+//!   store and beside it, so that a store that knows of fewer is noticed.
+//! - A kill while it opens leaves files that prevent the next opening: they are removed before.
+//! - Its file never shrinks: it is copied at an opening when most of it is dead.
+//! - Only its thread for regular flushes collects garbage: that one stays on. It also writes between commits, which is
+//!   why a handle is dropped, not only left alone, after a commit has failed.
+
+mod database;
+mod directory;
+mod durable;
+mod opening;
+mod quarantine;
+mod renewal;
+mod store;
+mod watermark;
+
+pub(crate) use renewal::Compaction;
+pub(crate) use store::SledStore;

@@ -1,0 +1,90 @@
+//! Those who wait for news of launches.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::outcome::LaunchId;
+
+/// What a commit makes known, whether or not whoever asked for it still waits.
+#[derive(Default)]
+pub(super) struct News {
+    /// Changes when something has become ready, or will be due earlier than was known.
+    pub(super) ready: watch::Sender<()>,
+    pub(super) ends: Waiting,
+}
+
+/// Those who wait for the end of a launch, all of the same one together.
+#[derive(Default)]
+pub(super) struct Waiting {
+    rooms: Arc<Rooms>,
+    closing: CancellationToken,
+}
+
+type Rooms = Mutex<HashMap<LaunchId, Room>>;
+
+/// Where all wait for one launch.
+struct Room {
+    end: CancellationToken,
+    waiting: usize,
+}
+
+impl Waiting {
+    /// Waits until the launch's end is told from now on, or nothing will be told any more.
+    pub(super) fn wait_for(&self, id: LaunchId) -> impl Future<Output = ()> + Send + use<> {
+        let end = {
+            let mut rooms = lock(&self.rooms);
+            let empty = || Room { end: self.closing.child_token(), waiting: 0 };
+            let room = rooms.entry(id).or_insert_with(empty);
+            room.waiting += 1;
+            room.end.clone()
+        };
+        let chair = Chair { rooms: Arc::clone(&self.rooms), id };
+        async move {
+            let _chair = chair;
+            end.cancelled().await;
+        }
+    }
+
+    /// A launch has ended.
+    pub(super) fn tell(&self, id: LaunchId) {
+        if let Some(room) = lock(&self.rooms).get(&id) {
+            room.end.cancel();
+        }
+    }
+
+    /// It is not known which launches have ended: everybody looks.
+    pub(super) fn tell_all(&self) {
+        lock(&self.rooms).values().for_each(|room| room.end.cancel());
+    }
+
+    /// Nobody will be told any more.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+}
+
+/// One who waits. Who leaves last closes the room.
+struct Chair {
+    rooms: Arc<Rooms>,
+    id: LaunchId,
+}
+
+impl Drop for Chair {
+    fn drop(&mut self) {
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get_mut(&self.id) {
+            room.waiting -= 1;
+            if room.waiting == 0 {
+                rooms.remove(&self.id);
+            }
+        }
+    }
+}
+
+fn lock(rooms: &Rooms) -> MutexGuard<'_, HashMap<LaunchId, Room>> {
+    rooms.lock().unwrap_or_else(PoisonError::into_inner)
+}

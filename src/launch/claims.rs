@@ -1,0 +1,180 @@
+//! Claims as the items of a run.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::sleep;
+
+use super::dispatcher::Dispatcher;
+use super::patience::{Patience, is_transient};
+use super::work::{Job, Slot};
+use crate::agent::{Launched, Launches};
+use crate::journal::{Claim, JournalError, JournalErrorKind};
+use crate::outcome::AgentError;
+use crate::supervisor::tree::Tree;
+use crate::supervisor::{Policy, lock};
+
+/// Attempts that are under way, by their position in the run.
+pub(super) type UnderWay = Mutex<HashMap<usize, Claimed>>;
+
+/// A claim that is not concluded.
+pub(super) struct Claimed {
+    pub(super) claim: Claim,
+    /// Resolves when no code of the attempt runs any more.
+    pub(super) gone: oneshot::Receiver<()>,
+    /// A slot is free only after the outcome is durable.
+    pub(super) permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Claims launches, as many as there are free slots, until the system shuts down.
+pub(super) struct Claims {
+    dispatcher: Arc<Dispatcher>,
+    tree: Arc<Tree>,
+    launches: Arc<Launches>,
+    under_way: Arc<UnderWay>,
+    slots: Arc<Semaphore>,
+    news: watch::Receiver<()>,
+    /// Jobs that are claimed, and that the run has not asked for yet.
+    jobs: VecDeque<Job>,
+    /// The position of the next one in the run.
+    next: usize,
+    broken: oneshot::Sender<JournalError>,
+}
+
+impl Claims {
+    pub(super) fn new(
+        dispatcher: Arc<Dispatcher>,
+        tree: Arc<Tree>,
+        launches: Arc<Launches>,
+        under_way: Arc<UnderWay>,
+        broken: oneshot::Sender<JournalError>,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(dispatcher.concurrency));
+        let news = dispatcher.journal.ready();
+        Self { dispatcher, tree, launches, under_way, slots, news, jobs: VecDeque::new(), next: 0, broken }
+    }
+
+    /// The jobs as a stream. It ends when the tree drains, or with an error that it hands over beside.
+    pub(super) fn stream(self) -> BoxStream<'static, Result<Job, AgentError>> {
+        let jobs = stream::unfold(self, |mut claims| async move {
+            loop {
+                if let Some(job) = claims.jobs.pop_front() {
+                    return Some((Ok(job), claims));
+                }
+                match claims.claim().await {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(error) => {
+                        // Whoever would hear it is gone only if the run is as well.
+                        let _ = claims.broken.send(error);
+                        return None;
+                    }
+                }
+            }
+        });
+        jobs.boxed()
+    }
+
+    /// Claims what can start now, or waits until there may be something. `false` once the tree drains.
+    async fn claim(&mut self) -> Result<bool, JournalError> {
+        let Some(permits) = self.free_slots().await else { return Ok(false) };
+        // What becomes ready from here on is news.
+        self.news.mark_unchanged();
+        let mut patience = Patience::default();
+        let (claims, due) = loop {
+            let names = Arc::clone(&self.dispatcher.names);
+            match self.dispatcher.journal.claim(names, permits.len()).await {
+                Ok(claimed) => break claimed,
+                Err(error) if !is_transient(&error) => return Err(error),
+                Err(_) => {
+                    if !self.pause(Some(patience.next())).await {
+                        return Ok(false);
+                    }
+                }
+            }
+        };
+        if claims.is_empty() {
+            drop(permits);
+            return Ok(self.pause(due).await);
+        }
+        self.prepare(claims, permits).await?;
+        Ok(true)
+    }
+
+    /// Every free slot, and at least one; `None` once the tree drains.
+    async fn free_slots(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = pin!(Arc::clone(&self.slots).acquire_owned());
+        let first = match select(pin!(self.tree.gate.drain_begins()), first).await {
+            Either::Left(_) => return None,
+            // Nobody closes it.
+            Either::Right((first, _)) => first.ok()?,
+        };
+        let others = std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok());
+        Some(std::iter::once(first).chain(others).collect())
+    }
+
+    /// Waits for news, at most so long. `false` once the tree drains.
+    async fn pause(&mut self, most: Option<Duration>) -> bool {
+        let timer = async {
+            match most {
+                Some(most) => sleep(most).await,
+                None => std::future::pending().await,
+            }
+        };
+        let news = async {
+            // The sender is the journal's, which the dispatcher holds.
+            let _ = self.news.changed().await;
+        };
+        let (news, timer) = (pin!(news), pin!(timer));
+        let drained = pin!(self.tree.gate.drain_begins());
+        matches!(select(drained, select(news, timer)).await, Either::Right(_))
+    }
+
+    /// Makes jobs of claims.
+    async fn prepare(
+        &mut self,
+        claims: Vec<Claim>,
+        permits: Vec<OwnedSemaphorePermit>,
+    ) -> Result<(), JournalError> {
+        let inputs = join_all(claims.iter().map(|claim| self.dispatcher.journal.input(claim))).await;
+        for ((claim, input), permit) in claims.into_iter().zip(inputs).zip(permits) {
+            let Some(agent) = self.dispatcher.agents.get(&claim.head.agent) else { continue };
+            let input = match input {
+                Ok(input) => input,
+                Err(error) if is_damage(&error) => {
+                    tracing::error!(launch = %claim.id, %error, "an input cannot be read: the launch is parked");
+                    self.dispatcher.journal.park(claim).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let timeout = claim.head.terms.timeout;
+            let (leaves, gone) = oneshot::channel();
+            let limited = timeout.map(|_| &self.dispatcher.limited);
+            let slot = Arc::new(Slot::new(permit, leaves, self.dispatcher.bodies.enter(), limited));
+            let held: Arc<dyn std::any::Any + Send + Sync> = slot.clone();
+            let launched = Launched {
+                id: claim.id,
+                agent: agent.shared_name(),
+                attempt: claim.attempt,
+                slot: Arc::downgrade(&held),
+            };
+            self.launches.put(self.next, launched);
+            let claimed = Claimed { claim, gone, permit: slot.permit() };
+            lock(&self.under_way).insert(self.next, claimed);
+            let policy = Policy { timeout, restart: None };
+            self.jobs.push_back(Job { agent: agent.clone(), input, policy, slot });
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+fn is_damage(error: &JournalError) -> bool {
+    matches!(error.kind(), JournalErrorKind::Corrupt | JournalErrorKind::NewerFormat)
+}

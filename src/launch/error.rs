@@ -1,0 +1,117 @@
+//! What can go wrong with launches.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::journal::JournalError;
+use crate::outcome::LaunchId;
+
+/// Why a launch was not recorded. Nothing of it will run, unless the journal itself failed: then nobody knows, and launching
+/// again under the same [key](super::Launch::key) makes it exactly one.
+#[derive(Debug, Clone, Error)]
+pub struct LaunchError {
+    agent: String,
+    kind: LaunchErrorKind,
+}
+
+/// Why a launch was not recorded.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LaunchErrorKind {
+    /// The system has no journal.
+    NoJournal,
+    /// No agent of this name is registered with the system.
+    UnknownAgent,
+    /// The input could not be written as JSON.
+    BadInput(String),
+    /// The input is longer than a payload may be, in bytes.
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The key is empty, or longer than a key may be, in bytes.
+    BadKey {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// Another input was launched under this key.
+    KeyConflict(LaunchId),
+    /// As many launches are pending as may be.
+    Full,
+    /// The system shuts down.
+    ShuttingDown,
+    /// The journal failed.
+    Journal(JournalError),
+}
+
+impl LaunchError {
+    pub(super) fn new(agent: &str, kind: LaunchErrorKind) -> Self {
+        Self { agent: agent.to_owned(), kind }
+    }
+
+    /// The name of the agent that was to be launched.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// Why it was not.
+    pub fn kind(&self) -> &LaunchErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "agent `{}` was not launched: ", self.agent)?;
+        match &self.kind {
+            LaunchErrorKind::NoJournal => {
+                f.write_str("the system has no journal; give its builder one with `journal`")
+            }
+            LaunchErrorKind::UnknownAgent => {
+                f.write_str("it is not registered; register it with the builder of the system")
+            }
+            LaunchErrorKind::BadInput(error) => write!(f, "its input could not be written as JSON: {error}"),
+            LaunchErrorKind::TooLarge { bytes, limit } => {
+                write!(f, "its input is {bytes} bytes long, where {limit} are allowed")
+            }
+            LaunchErrorKind::BadKey { bytes: 0, .. } => f.write_str("its key is empty; leave it out"),
+            LaunchErrorKind::BadKey { bytes, limit } => {
+                write!(f, "its key is {bytes} bytes long, where {limit} are allowed")
+            }
+            LaunchErrorKind::KeyConflict(id) => {
+                write!(f, "launch {id} has the same key and another input; a key names one launch")
+            }
+            LaunchErrorKind::Full => {
+                f.write_str("as many launches are pending as may be; try again when some have ended")
+            }
+            LaunchErrorKind::ShuttingDown => f.write_str("the system shuts down"),
+            LaunchErrorKind::Journal(error) if f.alternate() => write!(f, "{error:#}"),
+            LaunchErrorKind::Journal(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Why the outcome of a launch could not be read. It says nothing about the launch itself.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum TicketError {
+    /// No launch of this id is recorded, or not any more: its result was kept as long as was asked for.
+    #[error("no launch {0} is recorded, or not any more")]
+    Unknown(LaunchId),
+    /// The output is not what the ticket's type says.
+    #[error("the output of launch {id} cannot be read: {reason}")]
+    BadOutput {
+        /// The launch.
+        id: LaunchId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The journal failed.
+    #[error("the outcome could not be read: {0}")]
+    Journal(#[from] JournalError),
+}

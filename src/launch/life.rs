@@ -1,0 +1,172 @@
+//! One life of the service that runs launches: one run, whose outcomes are recorded as they come.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::future::{Either, select};
+use futures::stream::{StreamExt, TryStreamExt};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::bytes::Unreadable;
+use super::claims::{Claimed, Claims, UnderWay};
+use super::dispatcher::Dispatcher;
+use super::patience::{Patience, is_transient};
+use super::work::Attempts;
+use crate::agent::{Launches, Roster};
+use crate::journal::{Claim, EndedBy, Event, Head, JournalError, JournalErrorKind, Refused};
+use crate::outcome::{Cause, Failure};
+use crate::policy::Limits;
+use crate::supervisor::tree::{Phase, Tree};
+use crate::supervisor::{Fed, Goal, Order, Source, feed, lock};
+
+/// How often a record is tried that fails while the system stops.
+const LAST_TRIES: usize = 3;
+
+/// One life of a dispatcher.
+pub(super) struct Life {
+    dispatcher: Arc<Dispatcher>,
+    tree: Arc<Tree>,
+    under_way: Arc<UnderWay>,
+}
+
+impl Life {
+    pub(super) fn new(dispatcher: Arc<Dispatcher>, tree: Arc<Tree>) -> Self {
+        Self { dispatcher, tree, under_way: Arc::default() }
+    }
+
+    /// Claims, runs and records until the tree drains. What is not concluded then stands as running.
+    pub(super) async fn live(self) -> Result<(), JournalError> {
+        let (broken, breaks) = oneshot::channel();
+        let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
+        let (concurrency, launches) = (dispatcher.concurrency, Arc::<Launches>::default());
+        let attempts = Attempts { limited: Arc::clone(&dispatcher.limited) };
+        let claims =
+            Claims::new(dispatcher, tree, Arc::clone(&launches), Arc::clone(&self.under_way), broken);
+        let outcomes = feed(Order {
+            work: attempts,
+            source: Source::Stream(claims.stream()),
+            roster: Roster::Launched(launches),
+            limits: Limits { concurrency, ..Limits::default() },
+            goal: Goal::Each,
+            parent: None,
+            system: None,
+            serves: Some(Arc::clone(&self.tree)),
+            recorder: None,
+        });
+        // An attempt has its slot until it is recorded, so there are never more of them than slots.
+        let records = outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency);
+        let recorded = records.try_for_each(|()| std::future::ready(Ok(())));
+        let breaks = async {
+            match breaks.await {
+                Ok(error) => error,
+                // The claims have ended in good order.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        match select(pin!(recorded), pin!(breaks)).await {
+            Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
+                Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
+            }
+            Either::Left((recorded, _)) => recorded,
+            Either::Right((error, _)) => Err(error),
+        }
+    }
+
+    /// Records what became of an attempt. One that was cut short is given back with the others when this life ends.
+    async fn conclude(&self, fed: Fed<Vec<u8>>) -> Result<(), JournalError> {
+        let Some(claimed) = lock(&self.under_way).remove(&fed.index) else { return Ok(()) };
+        let Claimed { claim, gone, permit } = claimed;
+        let journal = &self.dispatcher.journal;
+        let concluded = match fed.outcome {
+            Ok(output) => self.insist(|| journal.succeed(&claim, &output)).await?,
+            Err(failure) => match ended_by(&failure) {
+                Some(by) => {
+                    if !failure.stopped() {
+                        // Another attempt does not run beside the body of this one.
+                        select(gone, pin!(self.tree.gate.drain_begins())).await;
+                    }
+                    let event = fail(&claim, by, failure.cause());
+                    self.insist(|| journal.advance(claim.id, event.clone())).await?
+                }
+                None if is_unreadable(&failure) => {
+                    tracing::warn!(launch = %claim.id, error = %failure.cause(), "a launch is parked");
+                    return self.insist(|| journal.park(claim.clone())).await;
+                }
+                None => return Ok(()),
+            },
+        };
+        report(&claim, concluded);
+        drop(permit);
+        Ok(())
+    }
+
+    /// Writes, and again while the disk is full: attempts go on meanwhile, and what came out of them waits here.
+    async fn insist<T, F: Future<Output = Result<T, JournalError>>>(
+        &self,
+        write: impl Fn() -> F,
+    ) -> Result<T, JournalError> {
+        let (mut patience, mut last_tries) = (Patience::default(), LAST_TRIES);
+        loop {
+            match write().await {
+                Err(error) if is_transient(&error) && last_tries > 0 => {
+                    last_tries -= usize::from(self.tree.phase() >= Phase::Stopping);
+                    sleep(patience.next()).await;
+                }
+                written => return written,
+            }
+        }
+    }
+}
+
+/// What ended the attempt; `None` if it was cut short, or did not begin.
+fn ended_by(failure: &Failure) -> Option<EndedBy> {
+    match failure.cause() {
+        Cause::Failed(_) if is_unreadable(failure) => None,
+        Cause::Failed(error) if error.is_fatal() => Some(EndedBy::Fatal),
+        Cause::Failed(_) => Some(EndedBy::Error),
+        Cause::Panicked(_) => Some(EndedBy::Panic),
+        Cause::TimedOut { .. } => Some(EndedBy::Timeout),
+        Cause::QueueTimedOut { .. }
+        | Cause::DeadlineExceeded { .. }
+        | Cause::Cancelled { .. }
+        | Cause::ShutDown { .. }
+        | Cause::Stuck => None,
+    }
+}
+
+fn is_unreadable(failure: &Failure) -> bool {
+    matches!(failure.cause(), Cause::Failed(error) if error.downcast_ref::<Unreadable>().is_some())
+}
+
+/// The event of a failed attempt.
+fn fail(claim: &Claim, by: EndedBy, cause: &Cause) -> Event {
+    let (message, code, floor) = match cause {
+        Cause::Failed(error) => {
+            (chain(error.source()), error.code().map(str::to_owned), error.delay().unwrap_or_default())
+        }
+        Cause::Panicked(message) => (message.clone(), None, std::time::Duration::ZERO),
+        other => (other.to_string(), None, std::time::Duration::ZERO),
+    };
+    let roll = fastrand::f64();
+    Event::Fail { epoch: claim.epoch, attempt: claim.attempt, by, message, code, floor, roll }
+}
+
+/// An error and everything below it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}
+
+fn report(claim: &Claim, concluded: Result<Head, Refused>) {
+    if let Err(refused) = concluded {
+        tracing::warn!(launch = %claim.id, attempt = claim.attempt, %refused, "an outcome came too late");
+    }
+}

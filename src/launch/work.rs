@@ -1,0 +1,96 @@
+//! A launch's attempt as a branch of a run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::bytes::Runnable;
+use crate::agent::{AgentContext, Body};
+use crate::outcome::AgentError;
+use crate::supervisor::{Policy, Work};
+
+/// How late a body that does not yield is found out, at most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Makes the attempts of launches. One for each branch: whether another one follows is decided where the outcome is
+/// recorded, and in whichever process then runs.
+#[derive(Default)]
+pub(super) struct Attempts {
+    /// How many of those that are under way have a timeout.
+    pub(super) limited: Arc<AtomicUsize>,
+}
+
+/// An attempt that is to be made.
+pub(super) struct Job {
+    pub(super) agent: Runnable,
+    pub(super) input: Vec<u8>,
+    pub(super) policy: Policy,
+    pub(super) slot: Arc<Slot>,
+}
+
+/// What an attempt occupies as long as any code of it runs, on whichever thread.
+pub(super) struct Slot {
+    permit: Arc<OwnedSemaphorePermit>,
+    /// Dropped with the slot, which tells whoever waits for that.
+    _gone: oneshot::Sender<()>,
+    _body: Body,
+    limited: Option<Arc<AtomicUsize>>,
+}
+
+impl Slot {
+    pub(super) fn new(
+        permit: OwnedSemaphorePermit,
+        gone: oneshot::Sender<()>,
+        body: Body,
+        limited: Option<&Arc<AtomicUsize>>,
+    ) -> Self {
+        let limited = limited.cloned();
+        if let Some(limited) = &limited {
+            limited.fetch_add(1, Ordering::AcqRel);
+        }
+        Self { permit: Arc::new(permit), _gone: gone, _body: body, limited }
+    }
+
+    /// The permit, for who has still to record the outcome.
+    pub(super) fn permit(&self) -> Arc<OwnedSemaphorePermit> {
+        Arc::clone(&self.permit)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(limited) = &self.limited {
+            limited.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Work for Attempts {
+    type Job = Job;
+    type Output = Vec<u8>;
+
+    fn policy<'a>(&'a self, job: &'a Job) -> &'a Policy {
+        &job.policy
+    }
+
+    fn shortest_timeout(&self) -> Option<Duration> {
+        // Timeouts come with the launches. While there are none, nobody needs to look.
+        (self.limited.load(Ordering::Acquire) > 0).then_some(LOOK)
+    }
+
+    fn copy(&self, _: &Job) -> Option<Job> {
+        None
+    }
+
+    fn start<'a>(&'a self, job: Job, cx: AgentContext) -> BoxFuture<'a, Result<Vec<u8>, AgentError>> {
+        let Job { agent, input, slot, .. } = job;
+        Box::pin(async move {
+            // Outlives the agent's code, and what that leaves running.
+            let _slot = slot;
+            agent.attempt_owned(input, cx).await
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! The state machine of launches, and how their records stand on disk.
+
+use sortie::probe::Sample;
+
+/// Applies events at time 1000 and compares the states.
+fn table(mut launch: Sample, steps: &[(&str, &str)]) {
+    for (position, (event, state)) in steps.iter().enumerate() {
+        assert_eq!(launch.apply(event, 1000), *state, "step {position}: {event}");
+    }
+}
+
+#[test]
+fn a_launch_that_succeeds_is_done_once() {
+    table(
+        Sample::new(3, false),
+        &[
+            ("succeed 1 1", "refused: the attempt is stale"),
+            ("start 1", "running 1"),
+            ("start 1", "refused: the attempt is stale"),
+            ("succeed 1 2", "refused: the attempt is stale"),
+            ("succeed 2 1", "refused: the attempt is stale"),
+            ("succeed 1 1", "done"),
+            ("succeed 1 1", "refused: the launch has ended"),
+            ("error 1 1", "refused: the launch has ended"),
+            ("crash", "refused: the launch has ended"),
+            ("cancel", "refused: the launch has ended"),
+            ("requeue", "refused: the launch has ended"),
+            ("start 1", "refused: the launch has ended"),
+        ],
+    );
+}
+
+#[test]
+fn failures_are_counted_until_the_launch_is_dead() {
+    table(
+        Sample::new(3, false),
+        &[
+            ("start 1", "running 1"),
+            ("error 1 1", "pending until 2000"),
+            ("start 1", "running 2"),
+            ("panic 1 2", "pending until 2000"),
+            ("start 1", "running 3"),
+            ("timeout 1 3", "dead"),
+            ("requeue", "pending"),
+            ("requeue", "refused: the launch has not ended"),
+            ("start 1", "running 4"),
+            ("error 1 4", "pending until 2000"),
+            ("start 1", "running 5"),
+            ("fatal 1 5", "dead"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_given_back_counts_for_nothing() {
+    let mut launch = Sample::new(1, false);
+    for attempt in 1..100 {
+        assert_eq!(launch.apply("start 1", 0), format!("running {attempt}"));
+        assert_eq!(launch.apply(&format!("release 1 {attempt}"), 0), "pending");
+    }
+}
+
+#[test]
+fn only_the_deaths_of_a_suspect_are_counted() {
+    table(
+        Sample::new(1, false),
+        &[
+            ("crash", "refused: the attempt is stale"),
+            ("start 1", "running 1"),
+            ("crash", "pending suspect"),
+            ("start 2", "running 2 suspect"),
+            ("crash", "pending suspect"),
+            ("start 3", "running 3 suspect"),
+            ("release 3 3", "pending suspect"),
+            ("start 3", "running 4 suspect"),
+            ("crash", "pending suspect"),
+            ("start 4", "running 5 suspect"),
+            ("crash", "dead"),
+            ("requeue", "pending"),
+        ],
+    );
+}
+
+#[test]
+fn an_attempt_that_ends_by_itself_clears_of_suspicion() {
+    table(
+        Sample::new(2, false),
+        &[
+            ("start 1", "running 1"),
+            ("crash", "pending suspect"),
+            ("start 2", "running 2 suspect"),
+            ("error 2 2", "pending until 2000"),
+            ("start 2", "running 3"),
+            ("crash", "pending suspect"),
+        ],
+    );
+}
+
+#[test]
+fn a_cancelled_launch_does_not_run_again_and_a_value_wins() {
+    table(Sample::new(3, false), &[("cancel", "cancelled"), ("start 1", "refused: the launch has ended")]);
+    let running =
+        [("start 1", "running 1"), ("cancel", "running 1 unwanted"), ("cancel", "running 1 unwanted")];
+    for (event, state) in [
+        ("succeed 1 1", "done"),
+        ("error 1 1", "cancelled"),
+        ("fatal 1 1", "cancelled"),
+        ("release 1 1", "cancelled"),
+        ("crash", "cancelled"),
+    ] {
+        let steps: Vec<_> = running.into_iter().chain([(event, state)]).collect();
+        table(Sample::new(3, false), &steps);
+    }
+}
+
+#[test]
+fn at_most_once_a_body_that_has_begun_is_not_begun_again() {
+    for (event, state) in [
+        ("error 1 1", "dead"),
+        ("fatal 1 1", "dead"),
+        ("panic 1 1", "ambiguous"),
+        ("timeout 1 1", "ambiguous"),
+        ("crash", "ambiguous"),
+        ("release 1 1", "ambiguous"),
+        ("unbegun 1 1", "pending"),
+        ("succeed 1 1", "done"),
+    ] {
+        table(Sample::new(3, true), &[("start 1", "running 1"), (event, state)]);
+    }
+}
+
+/// A launch with something in every field.
+fn full() -> Sample {
+    let mut launch = Sample::new(3, false);
+    for event in ["start 1", "error 1 1", "start 1", "crash"] {
+        launch.apply(event, 1_700_000_000_500);
+    }
+    launch
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_records_of_version_1_are_frozen() {
+    let golden = include_str!("fixtures/head_v1.hex").split_whitespace().collect::<String>();
+    let key = b"h0123456789abcdef";
+    assert_eq!(hex(&full().record(key)), golden);
+    let bytes: Vec<_> =
+        (0..golden.len()).step_by(2).map(|at| u8::from_str_radix(&golden[at..at + 2], 16).unwrap()).collect();
+    assert!(Sample::read(key, &bytes).unwrap().is(&full()));
+}
+
+#[test]
+fn a_record_that_is_not_what_was_written_is_refused() {
+    let key = b"h0123456789abcdef";
+    let record = full().record(key);
+    assert!(Sample::read(key, &record).is_ok());
+    assert!(Sample::read(b"h0123456789abcdeF", &record).is_err());
+    for byte in 0..record.len() {
+        for bit in 0..8 {
+            let mut damaged = record.clone();
+            damaged[byte] ^= 1 << bit;
+            assert!(Sample::read(key, &damaged).is_err(), "bit {bit} of byte {byte}");
+        }
+        assert!(Sample::read(key, &record[..byte]).is_err(), "cut at {byte}");
+    }
+    let mut newer = record;
+    newer[0] = 2;
+    let error = Sample::read(key, &newer).err().unwrap();
+    assert!(error.contains("newer version"), "{error}");
+}
