@@ -57,16 +57,35 @@ fn what_arrives_goes_to_a_child_that_does_not_compute() {
     let runtime = threads(2);
     stay_awake(&runtime);
     for _ in 0..8 {
-        let release = Arc::new(AtomicBool::new(false));
-        // Four at once open all lanes of both children; then one computes, and one more arrives.
-        let items = stream::unfold(0, |turn| async move {
-            if turn >= 4 {
-                sleep(50 * MS).await;
+        let (release, computes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (held, begun) = (Arc::clone(&release), Arc::clone(&computes));
+        let agent = agent_fn(move |n: u32, _| {
+            let (held, begun) = (Arc::clone(&held), Arc::clone(&begun));
+            async move {
+                if n == 0 {
+                    begun.store(true, Ordering::SeqCst);
+                    spin(&held);
+                } else {
+                    sleep(10 * MS).await;
+                }
+                Ok(n)
             }
-            let item = [1, 2, 3, 4, 0, 5].get(turn).copied();
-            item.map(|item| (item, turn + 1))
         });
-        let run = foreach_stream(items, &zero_spins(&release)).concurrency(4).lanes(2);
+        // Four at once open all lanes of both children; then one computes, and one more arrives.
+        let items = stream::unfold(0, move |turn| {
+            let computes = Arc::clone(&computes);
+            async move {
+                if turn == 4 {
+                    sleep(50 * MS).await;
+                }
+                while turn == 5 && !computes.load(Ordering::SeqCst) {
+                    sleep(MS).await;
+                }
+                let item = [1, 2, 3, 4, 0, 5].get(turn).copied();
+                item.map(|item| (item, turn + 1))
+            }
+        });
+        let run = foreach_stream(items, agent).concurrency(4).lanes(2);
         let seen = runtime.block_on(async {
             let mut outcomes = run.stream();
             let run = async move {
@@ -77,7 +96,7 @@ fn what_arrives_goes_to_a_child_that_does_not_compute() {
                 }
                 false
             };
-            timeout(2 * SECOND, task::spawn(run)).await
+            timeout(10 * SECOND, task::spawn(run)).await
         });
         release.store(true, Ordering::SeqCst);
         assert!(seen.is_ok_and(Result::unwrap), "the item waited for one that computes");
