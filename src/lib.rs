@@ -4,7 +4,7 @@
 //!
 //! | to … | see |
 //! |---|---|
-//! | run one agent over many items | [`foreach`], [`foreach_stream`], [`FanOut`] |
+//! | run one agent over many items | [`foreach`], [`FanOut`] |
 //! | run one agent over items as they come | [`foreach_stream`] |
 //! | run a few agents of different types together | [`branches`], [`AgentRef::branch`] |
 //! | call one agent | [`ask`] |
@@ -15,7 +15,6 @@
 //! | bring actors of your own | [`actor`] |
 //! | see what happened, attempt by attempt | [`Recorder`], [`Report`] |
 //! | find out what went wrong | [`Failure`], [`Cause`], [`AllError`], [`AnyError`], [`QuorumError`] |
-//! | find out what happened when | [`Recorder`], [`Report`] |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
