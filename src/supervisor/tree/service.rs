@@ -50,7 +50,7 @@ impl Resident for Hosted {
         Box::pin(async move {
             let tree = self.tree.get().cloned().unwrap_or_default();
             let (service, _) =
-                Host::spawn_linked(None, Host, (Arc::clone(&self.service), tree), supervisor).await?;
+                Server::spawn_linked(None, Server, (Arc::clone(&self.service), tree), supervisor).await?;
             self.alive.store(true, Ordering::Relaxed);
             Ok(service.get_cell())
         })
@@ -76,10 +76,10 @@ impl Resident for Hosted {
 
 /// The actor of a service. Its only message is its own, and handling it takes as long as the service lives; after an
 /// orderly end it waits to be told to stop, so that this is not taken for a death.
-struct Host;
+struct Server;
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
-impl Actor for Host {
+impl Actor for Server {
     type Msg = Wake;
     type State = (Arc<dyn Service>, Weak<Tree>);
     type Arguments = Self::State;
