@@ -36,5 +36,6 @@ mod renewal;
 mod store;
 mod watermark;
 
+#[cfg(feature = "failpoints")]
 pub(crate) use renewal::Compaction;
 pub(crate) use store::SledStore;
