@@ -112,7 +112,9 @@ impl Plan {
     ) -> Result<Option<Appended>, JournalError> {
         if let Some(name) = name {
             if let Some(id) = self.ledger.by_key(agent, fingerprint(name)) {
-                let known = self.head(id)?.is_some_and(|head| head.digest == digest);
+                // The name itself as well: two of them with one fingerprint must not become one launch.
+                let same = |head: Head| head.digest == digest && head.key.as_deref() == Some(name);
+                let known = self.head(id)?.is_some_and(same);
                 return Ok(Some(if known { Appended::Known(id) } else { Appended::Conflict(id) }));
             }
         }
