@@ -11,6 +11,7 @@
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
+//! | keep launches elsewhere | [`journal::Journal`] |
 //! | embed it in a service | [`System`], [`Builder`], [`Status`] |
 //! | bring actors of your own | [`actor`] |
 //! | see what happened, attempt by attempt | [`Recorder`], [`Report`] |
@@ -21,7 +22,7 @@
 pub mod actor;
 mod agent;
 mod fan_out;
-mod journal;
+pub mod journal;
 mod launch;
 mod outcome;
 mod policy;
@@ -35,8 +36,11 @@ pub use fan_out::{
 };
 #[cfg(feature = "sled")]
 pub use journal::SledJournal;
-pub use journal::{JournalError, JournalErrorKind, MemoryJournal};
-pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchStatus, Ticket, TicketError};
+pub use journal::{
+    AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchFilter, LaunchRecord,
+    LaunchStatus, MemoryJournal, WallClock,
+};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, Ticket, TicketError};
 pub use outcome::{
     AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BoxError, BranchReport, Cause, Counts,
     Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,

@@ -7,10 +7,11 @@ use std::path::Path;
 
 #[cfg(feature = "sled")]
 use super::JournalError;
-use super::memory::MemoryStore;
+use super::contract::Durability;
+use super::local::{Embedded, Local};
 #[cfg(feature = "sled")]
 use super::sled::SledStore;
-use super::store::Store;
+use super::store::memory::MemoryStore;
 
 /// A journal in a directory, on an embedded [sled](https://docs.rs/sled/0.34) database. Give it to
 /// [`Builder::journal`](crate::Builder::journal).
@@ -31,7 +32,7 @@ use super::store::Store;
 /// # Ok(()) }
 /// ```
 #[cfg(feature = "sled")]
-pub struct SledJournal(SledStore);
+pub struct SledJournal(Local);
 
 #[cfg(feature = "sled")]
 impl SledJournal {
@@ -43,7 +44,15 @@ impl SledJournal {
     /// [`JournalError`], whose kind says what to do: the directory is in use, cannot be written, or holds what cannot be
     /// read. What is damaged is set aside, never emptied.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
-        SledStore::open(path.as_ref()).map(Self)
+        SledStore::open(path.as_ref()).map(|store| Self(Local::new(store)))
+    }
+
+    /// How long an input or an output may be, in bytes; 16 MiB unless set. A longer input is refused by
+    /// [`launch`](crate::System::launch); an attempt with a longer output fails, and there is no other.
+    #[must_use]
+    pub fn longest_payload(mut self, bytes: usize) -> Self {
+        self.0.set_longest_payload(bytes);
+        self
     }
 }
 
@@ -63,36 +72,47 @@ impl fmt::Debug for SledJournal {
 /// let builder = System::builder().journal(MemoryJournal::new());
 /// # drop(builder);
 /// ```
-#[derive(Debug, Default)]
-pub struct MemoryJournal(MemoryStore);
+#[derive(Debug)]
+pub struct MemoryJournal(Local);
 
 impl MemoryJournal {
     /// An empty journal.
     pub fn new() -> Self {
-        Self(MemoryStore::new())
+        Self(Local::new(MemoryStore::new()))
+    }
+
+    /// How long an input or an output may be, in bytes; 16 MiB unless set. A longer input is refused by
+    /// [`launch`](crate::System::launch); an attempt with a longer output fails, and there is no other.
+    #[must_use]
+    pub fn longest_payload(mut self, bytes: usize) -> Self {
+        self.0.set_longest_payload(bytes);
+        self
     }
 }
 
-/// What a system can be given as its journal: a [`SledJournal`] or a [`MemoryJournal`].
-///
-/// Implemented by the crate alone.
-pub trait IntoJournal {
-    #[doc(hidden)]
-    fn into_journal(self) -> Opened;
+impl Default for MemoryJournal {
+    fn default() -> Self {
+        Self::new()
+    }
 }
-
-/// The store of a journal that is open, and belongs to nobody yet.
-pub struct Opened(pub(crate) Box<dyn Store>);
 
 #[cfg(feature = "sled")]
-impl IntoJournal for SledJournal {
-    fn into_journal(self) -> Opened {
-        Opened(Box::new(self.0))
+impl Embedded for SledJournal {
+    fn local(&self) -> &Local {
+        &self.0
+    }
+
+    fn promises(&self) -> Durability {
+        Durability::Immediate
     }
 }
 
-impl IntoJournal for MemoryJournal {
-    fn into_journal(self) -> Opened {
-        Opened(Box::new(self.0))
+impl Embedded for MemoryJournal {
+    fn local(&self) -> &Local {
+        &self.0
+    }
+
+    fn promises(&self) -> Durability {
+        Durability::Memory
     }
 }

@@ -1,53 +1,48 @@
-//! The journal: the durable store of intents, attempts and outcomes.
+//! The journal: the durable store of launches, and the seam where another one can be put.
 //!
-//! What is above a [`Store`](store::Store) is the same for every backend; a store keeps pairs of keys and values, and
-//! makes batches of changes durable.
+//! A [`System`](crate::System) that is given a journal can [launch](crate::System::launch). Most programs need
+//! [`SledJournal`], or [`MemoryJournal`] in their tests, and nothing else of this module. Who wants to keep launches in a
+//! database of their own implements [`Journal`].
 //!
 //! | part | what it is |
 //! |---|---|
-//! | `Journal` | what a system asks: async, and every answer rests on what is durable |
-//! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
-//! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
-//! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | [`Journal`] | what a system asks of a journal, and the rules of the answers |
+//! | [`Intent`], [`Claim`], [`LaunchRecord`] … | what goes in and comes out: plain data |
+//! | [`Terms`] | what is promised for a launch when it is recorded |
 //! | `intent` | what is recorded of a launch (`Head`), and how it moves from state to state (`step`): pure |
-//! | `record` | how a record stands in the store; the only place that names bincode |
-//! | `sled`, `memory` | the stores |
+//! | `local` | a journal over a store of this process: group commit, recovery, indexes |
+//! | `record` | how a record stands in a store; the only place that names bincode |
+//! | `store`, `sled` | pairs of keys and values, in memory and on disk |
 //!
-//! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
-//! which are written before the head and removed with it.
+//! A journal runs nothing: that is the business of the supervisors (`launch`).
 
-mod attempts;
 mod backend;
-mod committer;
+mod clock;
+mod contract;
 pub(crate) mod digest;
 mod error;
+mod exchange;
 #[cfg(feature = "sled")]
 pub(crate) mod failpoint;
-mod ids;
 mod intent;
-mod key;
-mod ledger;
+mod launch_record;
 mod local;
-pub(crate) mod memory;
-mod payload;
-mod pieces;
-mod plan;
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) mod probe;
 mod record;
-mod recovery;
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) mod sample;
 #[cfg(feature = "sled")]
 pub(crate) mod sled;
 pub(crate) mod store;
-mod waiting;
+mod terms;
 
 pub use backend::MemoryJournal;
 #[cfg(feature = "sled")]
 pub use backend::SledJournal;
-pub(crate) use backend::{IntoJournal, Opened};
+pub use clock::WallClock;
+pub use contract::{Answer, Capabilities, Durability, Journal, Scope};
 pub use error::{JournalError, JournalErrorKind};
-pub(crate) use intent::{Delivery, EndedBy, Event, Head, Refused, RestartTerms, State, Stored, Terms};
-pub(crate) use local::Journal;
-pub(crate) use plan::{Appended, Bounds, Claim, Intent};
+pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused};
+pub use launch_record::{AttemptEnd, EndedBy, LaunchFilter, LaunchRecord, LaunchStatus};
+pub use terms::{Delivery, Due, Terms};

@@ -1,12 +1,13 @@
 //! The stores, open to the crate's own tests.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use super::failpoint::{self, Armed, Fault};
-use super::memory::MemoryStore;
 use super::sled::{Compaction, SledStore};
+use super::store::memory::MemoryStore;
 use super::store::{Change, Store};
 use super::{JournalError, JournalErrorKind};
 
@@ -62,7 +63,17 @@ impl StoreProbe {
         prefix: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        self.0.scan(prefix, &mut each)
+        self.0.scan(prefix, None, &mut |key, value| each(key, value).map(ControlFlow::Continue))
+    }
+
+    /// The first pairs whose key begins with `prefix` and comes after `after`, at most so many.
+    pub fn some(&self, prefix: &[u8], after: &[u8], most: usize) -> Result<Pairs, JournalError> {
+        let mut pairs = Vec::new();
+        self.0.scan(prefix, Some(after), &mut |key, value| {
+            pairs.push((key.to_vec(), value.to_vec()));
+            Ok(if pairs.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(pairs)
     }
 
     /// Scans, and refuses the first record.

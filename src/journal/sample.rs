@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::intent::{Delivery, EndedBy, Event, Head, RestartTerms, State, Stored, Terms, step};
+use super::intent::{Delivery, EndedBy, Event, Head, RestartTerms, State, Stored, StoredTerms, step};
 use super::record::{self, Kind};
 use crate::policy::{Backoff, Restart};
 
@@ -13,7 +13,7 @@ impl Sample {
     /// A launch that was just recorded, with so many attempts a second apart, at least once or at most once.
     pub fn new(attempts: u32, at_most_once: bool) -> Self {
         let restart = Restart::attempts(attempts).backoff(Backoff::fixed(Duration::from_secs(1)));
-        let terms = Terms {
+        let terms = StoredTerms {
             delivery: if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
             restart: RestartTerms::from(&restart),
             max_crashes: 3,

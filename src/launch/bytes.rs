@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::request::LONGEST_PAYLOAD;
 use crate::agent::{Agent, AgentContext, AgentRef, Payload};
 use crate::outcome::AgentError;
 
@@ -27,18 +26,10 @@ impl<I: Payload, O: Payload> Agent for BytesView<I, O> {
     async fn run(&self, input: Vec<u8>, cx: AgentContext) -> Result<Vec<u8>, AgentError> {
         let input = serde_json::from_slice(&input).map_err(|error| AgentError::fatal(Unreadable(error)))?;
         let output = self.0.attempt(input, cx).await?;
-        let output = serde_json::to_vec(&output).map_err(|error| {
+        serde_json::to_vec(&output).map_err(|error| {
             let error = format!("the output of agent `{}` is not JSON: {error}", self.0.name());
             AgentError::fatal(error).with_code("bad_output")
-        })?;
-        if output.len() > LONGEST_PAYLOAD {
-            let (name, bytes) = (self.0.name(), output.len());
-            let error = format!(
-                "the output of agent `{name}` is {bytes} bytes long, where {LONGEST_PAYLOAD} are allowed"
-            );
-            return Err(AgentError::fatal(error).with_code("bad_output"));
-        }
-        Ok(output)
+        })
     }
 }
 

@@ -5,16 +5,16 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, FutureExt, select};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::sleep;
 
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
 use super::work::{Job, Slot};
 use crate::agent::{Launched, Launches};
-use crate::journal::{Claim, JournalError, JournalErrorKind};
+use crate::journal::{Claim, Claims as Claimable, JournalError};
 use crate::outcome::AgentError;
 use crate::supervisor::tree::Tree;
 use crate::supervisor::{Policy, lock};
@@ -38,7 +38,7 @@ pub(super) struct Claims {
     launches: Arc<Launches>,
     under_way: Arc<UnderWay>,
     slots: Arc<Semaphore>,
-    news: watch::Receiver<()>,
+    changes: BoxStream<'static, ()>,
     /// Jobs that are claimed, and that the run has not asked for yet.
     jobs: VecDeque<Job>,
     /// The position of the next one in the run.
@@ -55,8 +55,8 @@ impl Claims {
         broken: oneshot::Sender<JournalError>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(dispatcher.concurrency));
-        let news = dispatcher.journal.ready();
-        Self { dispatcher, tree, launches, under_way, slots, news, jobs: VecDeque::new(), next: 0, broken }
+        let changes = dispatcher.journal.changes();
+        Self { dispatcher, tree, launches, under_way, slots, changes, jobs: VecDeque::new(), next: 0, broken }
     }
 
     /// The jobs as a stream. It ends when the tree drains, or with an error that it hands over beside.
@@ -84,11 +84,10 @@ impl Claims {
     async fn claim(&mut self) -> Result<bool, JournalError> {
         let Some(permits) = self.free_slots().await else { return Ok(false) };
         // What becomes ready from here on is news.
-        self.news.mark_unchanged();
+        let _ = self.changes.next().now_or_never();
         let mut patience = Patience::default();
-        let (claims, due) = loop {
-            let names = Arc::clone(&self.dispatcher.names);
-            match self.dispatcher.journal.claim(names, permits.len()).await {
+        let Claimable { claims, next_due } = loop {
+            match self.dispatcher.journal.claim(&self.dispatcher.names, permits.len()).await {
                 Ok(claimed) => break claimed,
                 Err(error) if !is_transient(&error) => return Err(error),
                 Err(_) => {
@@ -100,14 +99,14 @@ impl Claims {
         };
         if claims.is_empty() {
             drop(permits);
-            return Ok(self.pause(due).await);
+            return Ok(self.pause(next_due).await);
         }
-        self.prepare(claims, permits).await?;
+        self.prepare(claims, permits);
         Ok(true)
     }
 
     /// Every free slot, and at least one; `None` once the tree drains.
-    async fn free_slots(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+    async fn free_slots(&mut self) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = pin!(Arc::clone(&self.slots).acquire_owned());
         let first = match select(pin!(self.tree.gate.drain_begins()), first).await {
             Either::Left(_) => return None,
@@ -127,8 +126,8 @@ impl Claims {
             }
         };
         let news = async {
-            // The sender is the journal's, which the dispatcher holds.
-            let _ = self.news.changed().await;
+            // It ends with the journal, which the dispatcher holds.
+            let _ = self.changes.next().await;
         };
         let (news, timer) = (pin!(news), pin!(timer));
         let drained = pin!(self.tree.gate.drain_begins());
@@ -136,24 +135,11 @@ impl Claims {
     }
 
     /// Makes jobs of claims.
-    async fn prepare(
-        &mut self,
-        claims: Vec<Claim>,
-        permits: Vec<OwnedSemaphorePermit>,
-    ) -> Result<(), JournalError> {
-        let inputs = join_all(claims.iter().map(|claim| self.dispatcher.journal.input(claim))).await;
-        for ((claim, input), permit) in claims.into_iter().zip(inputs).zip(permits) {
-            let Some(agent) = self.dispatcher.agents.get(&claim.head.agent) else { continue };
-            let input = match input {
-                Ok(input) => input,
-                Err(error) if is_damage(&error) => {
-                    tracing::error!(launch = %claim.id, %error, "an input cannot be read: the launch is parked");
-                    self.dispatcher.journal.park(claim).await?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let timeout = claim.head.terms.timeout;
+    fn prepare(&mut self, claims: Vec<Claim>, permits: Vec<OwnedSemaphorePermit>) {
+        for (mut claim, permit) in claims.into_iter().zip(permits) {
+            let Some(agent) = self.dispatcher.agents.get(&claim.agent) else { continue };
+            let input = std::mem::take(&mut claim.input);
+            let timeout = claim.terms.timeout;
             let (leaves, gone) = oneshot::channel();
             let limited = timeout.map(|_| &self.dispatcher.limited);
             let slot = Arc::new(Slot::new(permit, leaves, self.dispatcher.bodies.enter(), limited));
@@ -171,10 +157,5 @@ impl Claims {
             self.jobs.push_back(Job { agent: agent.clone(), input, policy, slot });
             self.next += 1;
         }
-        Ok(())
     }
-}
-
-fn is_damage(error: &JournalError) -> bool {
-    matches!(error.kind(), JournalErrorKind::Corrupt | JournalErrorKind::NewerFormat)
 }

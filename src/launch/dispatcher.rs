@@ -18,7 +18,7 @@ use crate::supervisor::tree::{Phase, Service, Tree};
 /// They run as one run without an end, whose items are claims. A launch has one attempt in it: whether another follows
 /// is decided where the outcome is recorded, so that it does not depend on this process.
 pub(crate) struct Dispatcher {
-    pub(super) journal: Arc<Journal>,
+    pub(super) journal: Arc<dyn Journal>,
     pub(super) agents: BTreeMap<String, Runnable>,
     pub(super) names: Arc<[String]>,
     pub(super) concurrency: usize,
@@ -29,7 +29,11 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(journal: Arc<Journal>, agents: BTreeMap<String, Runnable>, concurrency: usize) -> Self {
+    pub(crate) fn new(
+        journal: Arc<dyn Journal>,
+        agents: BTreeMap<String, Runnable>,
+        concurrency: usize,
+    ) -> Self {
         let names = agents.keys().cloned().collect();
         Self { journal, agents, names, concurrency, bodies: Bodies::default(), limited: Arc::default() }
     }
@@ -39,11 +43,11 @@ impl Dispatcher {
         // What an earlier life has started ends before it is started again.
         let bodies = self.bodies.clone();
         if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
-            self.journal.give_back(Arc::clone(&self.names)).await?;
+            self.journal.release_all(&self.names).await?;
             Life::new(Arc::clone(&self), Arc::clone(tree)).live().await?;
         }
         if tree.phase() > Phase::Running {
-            let handed_back = self.journal.give_back(Arc::clone(&self.names)).await?;
+            let handed_back = self.journal.release_all(&self.names).await?;
             tree.gate.hand_back(handed_back);
         }
         Ok(())

@@ -15,7 +15,7 @@ use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
 use super::work::Attempts;
 use crate::agent::{Launches, Roster};
-use crate::journal::{Claim, EndedBy, Event, Head, JournalError, JournalErrorKind, Refused};
+use crate::journal::{Claim, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
 use crate::outcome::{Cause, Failure};
 use crate::policy::Limits;
 use crate::supervisor::tree::{Phase, Tree};
@@ -80,19 +80,23 @@ impl Life {
         let Claimed { claim, gone, permit } = claimed;
         let journal = &self.dispatcher.journal;
         let concluded = match fed.outcome {
-            Ok(output) => self.insist(|| journal.succeed(&claim, &output)).await?,
+            Ok(output) if output.len() > journal.capabilities().longest_payload => {
+                let failed = too_long(&claim.agent, output.len(), journal.capabilities().longest_payload);
+                self.insist(|| journal.fail(&claim, failed.clone())).await?
+            }
+            Ok(output) => self.insist(|| journal.complete(&claim, &output)).await?,
             Err(failure) => match ended_by(&failure) {
                 Some(by) => {
                     if !failure.stopped() {
                         // Another attempt does not run beside the body of this one.
                         select(gone, pin!(self.tree.gate.drain_begins())).await;
                     }
-                    let event = fail(&claim, by, failure.cause());
-                    self.insist(|| journal.advance(claim.id, event.clone())).await?
+                    let failed = failed(by, failure.cause());
+                    self.insist(|| journal.fail(&claim, failed.clone())).await?
                 }
                 None if is_unreadable(&failure) => {
                     tracing::warn!(launch = %claim.id, error = %failure.cause(), "a launch is parked");
-                    return self.insist(|| journal.park(claim.clone())).await;
+                    self.insist(|| journal.park(&claim)).await?
                 }
                 None => return Ok(()),
             },
@@ -140,8 +144,8 @@ fn is_unreadable(failure: &Failure) -> bool {
     matches!(failure.cause(), Cause::Failed(error) if error.downcast_ref::<Unreadable>().is_some())
 }
 
-/// The event of a failed attempt.
-fn fail(claim: &Claim, by: EndedBy, cause: &Cause) -> Event {
+/// What is recorded of a failed attempt.
+fn failed(by: EndedBy, cause: &Cause) -> FailedAttempt {
     let (message, code, floor) = match cause {
         Cause::Failed(error) => {
             (chain(error.source()), error.code().map(str::to_owned), error.delay().unwrap_or_default())
@@ -149,8 +153,14 @@ fn fail(claim: &Claim, by: EndedBy, cause: &Cause) -> Event {
         Cause::Panicked(message) => (message.clone(), None, std::time::Duration::ZERO),
         other => (other.to_string(), None, std::time::Duration::ZERO),
     };
-    let roll = fastrand::f64();
-    Event::Fail { epoch: claim.epoch, attempt: claim.attempt, by, message, code, floor, roll }
+    FailedAttempt { by, message, code, floor, roll: fastrand::f64() }
+}
+
+/// What is recorded of an attempt whose output the journal does not take.
+fn too_long(agent: &str, bytes: usize, limit: usize) -> FailedAttempt {
+    let message = format!("the output of agent `{agent}` is {bytes} bytes long, where {limit} are allowed");
+    let (by, code) = (EndedBy::Fatal, Some("bad_output".to_owned()));
+    FailedAttempt { by, message, code, floor: std::time::Duration::ZERO, roll: 0.0 }
 }
 
 /// An error and everything below it.
@@ -165,7 +175,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn report(claim: &Claim, concluded: Result<Head, Refused>) {
+fn report(claim: &Claim, concluded: Moved) {
     if let Err(refused) = concluded {
         tracing::warn!(launch = %claim.id, attempt = claim.attempt, %refused, "an outcome came too late");
     }

@@ -27,4 +27,4 @@ pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
 pub use request::Launch;
-pub use ticket::{LaunchStatus, Ticket};
+pub use ticket::Ticket;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -12,17 +11,10 @@ use serde_json::Value;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::ticket::Ticket;
 use crate::agent::{AgentRef, Payload};
-use crate::journal::{Appended, Delivery, Intent, Journal, RestartTerms, Stored, Terms, digest};
-use crate::policy::Restart;
+use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms, digest};
 
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
-
-/// How long an input or output may be, in bytes.
-pub(super) const LONGEST_PAYLOAD: usize = 16 << 20;
-
-/// How many attempts a launch gets where its agent has no restart policy.
-const ATTEMPTS: u32 = 5;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -38,7 +30,7 @@ const ATTEMPTS: u32 = 5;
 /// one.
 #[must_use = "nothing is launched until this is awaited"]
 pub struct Launch<O> {
-    journal: Result<Arc<Journal>, LaunchErrorKind>,
+    journal: Result<Arc<dyn Journal>, LaunchErrorKind>,
     agent: Arc<str>,
     input: Result<Vec<u8>, String>,
     key: Option<String>,
@@ -48,21 +40,14 @@ pub struct Launch<O> {
 
 impl<O> Launch<O> {
     pub(crate) fn new<I: Payload>(
-        journal: Result<Arc<Journal>, LaunchErrorKind>,
+        journal: Result<Arc<dyn Journal>, LaunchErrorKind>,
         agent: &AgentRef<I, O>,
         input: &I,
     ) -> Self {
-        let restart = agent.default_restart().map(|restart| restart.policy.clone());
-        let restart = restart.unwrap_or_else(|| Restart::attempts(ATTEMPTS));
-        let terms = Terms {
-            delivery: Delivery::AtLeastOnce,
-            restart: RestartTerms::from(&restart),
-            max_crashes: 3,
-            timeout: agent.default_timeout(),
-            retention: Duration::from_secs(24 * 60 * 60),
-            priority: 0,
-            lane: None,
-        };
+        let mut terms = Terms { timeout: agent.default_timeout(), ..Terms::default() };
+        if let Some(restart) = agent.default_restart() {
+            terms.restart = restart.policy.clone();
+        }
         let input = canonical(input);
         Self {
             journal,
@@ -87,8 +72,9 @@ impl<O> Launch<O> {
     async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
         let journal = self.journal?;
         let input = self.input.map_err(LaunchErrorKind::BadInput)?;
-        if input.len() > LONGEST_PAYLOAD {
-            return Err(LaunchErrorKind::TooLarge { bytes: input.len(), limit: LONGEST_PAYLOAD });
+        let limit = journal.capabilities().longest_payload;
+        if input.len() > limit {
+            return Err(LaunchErrorKind::TooLarge { bytes: input.len(), limit });
         }
         let bytes = self.key.as_ref().map_or(1, String::len);
         if bytes == 0 || bytes > LONGEST_KEY {
@@ -98,14 +84,17 @@ impl<O> Launch<O> {
             agent: self.agent.as_ref().to_owned(),
             key: self.key,
             digest: digest::of(&input),
-            input: Stored::Gone,
+            input,
+            due: Due::Now,
             terms: self.terms,
         };
-        match journal.record(intent, input).await.map_err(LaunchErrorKind::Journal)? {
-            Appended::New(id) => Ok(Ticket::new(journal, id, false)),
-            Appended::Known(id) => Ok(Ticket::new(journal, id, true)),
-            Appended::Conflict(id) => Err(LaunchErrorKind::KeyConflict(id)),
-            Appended::Full => Err(LaunchErrorKind::Full),
+        let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
+        match appended.first() {
+            Some(Appended::New(id)) => Ok(Ticket::new(journal, *id, false)),
+            Some(Appended::Known(id)) => Ok(Ticket::new(journal, *id, true)),
+            Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(*id)),
+            Some(Appended::Full) => Err(LaunchErrorKind::Full),
+            None => Err(LaunchErrorKind::Journal(lost_answer())),
         }
     }
 }
@@ -126,6 +115,11 @@ impl<O> fmt::Debug for Launch<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Launch").field("agent", &self.agent).field("key", &self.key).finish_non_exhaustive()
     }
+}
+
+/// A journal has broken its rule that there is an answer for each intent.
+fn lost_answer() -> JournalError {
+    JournalError::new(JournalErrorKind::Io).because("the journal has not said what became of the intent")
 }
 
 /// An input as JSON, such that equal inputs have equal bytes: keys are sorted, however a map gives them.

@@ -5,43 +5,23 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::error::TicketError;
-use super::outcome::outcome_of;
+use super::outcome::failure_of;
 use crate::agent::Payload;
-use crate::journal::{Event, Head, Journal, Refused, State};
+use crate::journal::{Journal, LaunchRecord, LaunchStatus, Moved, Refused};
 use crate::outcome::{LaunchId, Outcome};
 
 /// The receipt of a launch: its intent is recorded.
 ///
 /// Cheap to clone. Dropping it changes nothing: the launch runs without it.
 pub struct Ticket<O> {
-    journal: Arc<Journal>,
+    journal: Arc<dyn Journal>,
     id: LaunchId,
     known: bool,
     output: PhantomData<fn() -> O>,
 }
 
-/// Where a launch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LaunchStatus {
-    /// It waits for its next attempt, or for its first.
-    Pending,
-    /// It waits for a process that can run it: its agent is not registered in this one, or does not take its input any more.
-    Parked,
-    /// An attempt is under way.
-    Running,
-    /// It has succeeded, and its output is recorded.
-    Done,
-    /// It is out of attempts, and kept with its input.
-    Dead,
-    /// It was cancelled.
-    Cancelled,
-    /// It was to run at most once; its body began, and nobody knows how far it came.
-    Ambiguous,
-}
-
 impl<O> Ticket<O> {
-    pub(crate) fn new(journal: Arc<Journal>, id: LaunchId, known: bool) -> Self {
+    pub(crate) fn new(journal: Arc<dyn Journal>, id: LaunchId, known: bool) -> Self {
         Self { journal, id, known, output: PhantomData }
     }
 
@@ -55,21 +35,20 @@ impl<O> Ticket<O> {
         self.known
     }
 
+    /// What is recorded of the launch: when, how often it was tried, how its attempts ended.
+    ///
+    /// # Errors
+    /// [`TicketError`], if that cannot be read.
+    pub async fn record(&self) -> Result<LaunchRecord, TicketError> {
+        self.journal.get(self.id).await?.ok_or(TicketError::Unknown(self.id))
+    }
+
     /// Where the launch stands.
     ///
     /// # Errors
     /// [`TicketError`], if that cannot be read.
     pub async fn status(&self) -> Result<LaunchStatus, TicketError> {
-        let (head, parked) = self.journal.look(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
-        Ok(match head.state {
-            State::Pending(_) if parked => LaunchStatus::Parked,
-            State::Pending(_) => LaunchStatus::Pending,
-            State::Running { .. } => LaunchStatus::Running,
-            State::Done { .. } => LaunchStatus::Done,
-            State::Dead { .. } => LaunchStatus::Dead,
-            State::Cancelled { .. } => LaunchStatus::Cancelled,
-            State::Ambiguous { .. } => LaunchStatus::Ambiguous,
-        })
+        Ok(self.record().await?.status)
     }
 
     /// Records that nobody wants the launch any more. One that waits is cancelled at once. An attempt that runs is not
@@ -82,7 +61,7 @@ impl<O> Ticket<O> {
     /// # Cancel safety
     /// If the future is dropped, the cancellation may have been recorded or not. It may be called again.
     pub async fn cancel(&self) -> Result<bool, TicketError> {
-        self.advance(Event::Cancel).await
+        self.moved(self.journal.cancel(self.id).await?)
     }
 
     /// Gives a launch that is [dead](LaunchStatus::Dead) a new series of attempts, under the same id. `false` if it is not.
@@ -93,12 +72,12 @@ impl<O> Ticket<O> {
     /// # Cancel safety
     /// If the future is dropped, the new series may have been recorded or not. It may be called again.
     pub async fn requeue(&self) -> Result<bool, TicketError> {
-        self.advance(Event::Requeue).await
+        self.moved(self.journal.requeue(self.id).await?)
     }
 
-    async fn advance(&self, event: Event) -> Result<bool, TicketError> {
-        match self.journal.advance(self.id, event).await? {
-            Ok(_) => Ok(true),
+    fn moved(&self, moved: Moved) -> Result<bool, TicketError> {
+        match moved {
+            Ok(()) => Ok(true),
             Err(Refused::Unknown) => Err(TicketError::Unknown(self.id)),
             Err(_) => Ok(false),
         }
@@ -115,8 +94,8 @@ impl<O: Payload> Ticket<O> {
     /// # Cancel safety
     /// It may be dropped and called again at any time.
     pub async fn result(&self) -> Result<Outcome<O>, TicketError> {
-        let head = self.journal.ended(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
-        self.read(&head).await
+        let record = self.journal.ended(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
+        self.read(&record).await
     }
 
     /// The launch's outcome, if it is recorded already.
@@ -124,14 +103,15 @@ impl<O: Payload> Ticket<O> {
     /// # Errors
     /// As [`result`](Ticket::result).
     pub async fn try_result(&self) -> Result<Option<Outcome<O>>, TicketError> {
-        let head = self.journal.head(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
-        if head.state.is_final() { self.read(&head).await.map(Some) } else { Ok(None) }
+        let record = self.record().await?;
+        if record.status.is_final() { self.read(&record).await.map(Some) } else { Ok(None) }
     }
 
-    async fn read(&self, head: &Head) -> Result<Outcome<O>, TicketError> {
-        let Some(output) = self.journal.output(self.id, head).await? else {
-            return Ok(Err(outcome_of(head)));
-        };
+    async fn read(&self, record: &LaunchRecord) -> Result<Outcome<O>, TicketError> {
+        if record.status != LaunchStatus::Done {
+            return Ok(Err(failure_of(record)));
+        }
+        let output = self.journal.output(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
         let output = serde_json::from_slice(&output);
         output.map(Ok).map_err(|error| TicketError::BadOutput { id: self.id, reason: error.to_string() })
     }

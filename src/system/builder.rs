@@ -11,7 +11,7 @@ use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
-use crate::journal::{Bounds, IntoJournal, Journal, Opened};
+use crate::journal::{Journal, Scope, WallClock};
 use crate::launch::{Dispatcher, Runnable, bytes_view};
 use crate::policy::{Intensity, Limits};
 use crate::supervisor::tree::{Parent, Tree};
@@ -42,7 +42,8 @@ pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
     /// The same agents, for launches.
     runnables: BTreeMap<String, Runnable>,
-    journal: Option<Opened>,
+    journal: Option<Arc<dyn Journal>>,
+    clock: WallClock,
     launches: Launches,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
@@ -97,12 +98,19 @@ impl Builder {
         &mut self.supervisors[position]
     }
 
-    /// Gives the system a journal, and with it launches: a [`SledJournal`](crate::SledJournal), or a
-    /// [`MemoryJournal`](crate::MemoryJournal) for tests. It belongs to this system, and is closed when that ends.
+    /// Gives the system a journal, and with it launches: a [`SledJournal`](crate::SledJournal), a
+    /// [`MemoryJournal`](crate::MemoryJournal) for tests, or another [`Journal`]. It belongs to this system, and is closed when that ends.
     ///
     /// Launches run under a supervisor with the name `main`, which is created unless it is built by that name.
-    pub fn journal(mut self, journal: impl IntoJournal) -> Self {
-        self.journal = Some(journal.into_journal());
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// The clock of the times that the journal stores; that of the machine unless set. For tests of what happens when it is
+    /// set forward or back.
+    pub fn wall_clock(&mut self, clock: WallClock) -> &mut Self {
+        self.clock = clock;
         self
     }
 
@@ -158,7 +166,7 @@ impl Builder {
             return Err(StartError::new(self.problems));
         }
         let journal = match self.journal.take() {
-            Some(store) => Some(self.open(store).await?),
+            Some(journal) => Some(self.open(journal).await?),
             None => None,
         };
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
@@ -169,12 +177,11 @@ impl Builder {
     }
 
     /// Opens the journal, and appoints the service that runs its launches.
-    async fn open(&mut self, Opened(store): Opened) -> Result<Arc<Journal>, StartError> {
+    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<dyn Journal>, StartError> {
         let Launches { concurrency, most_pending } = self.launches;
-        let agents = self.runnables.keys().cloned().collect();
-        let journal = Journal::open(store, Bounds { most_pending, agents }).await;
-        let journal =
-            journal.map(Arc::new).map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
+        let (agents, clock) = (self.runnables.keys().cloned().collect(), self.clock.clone());
+        let started = journal.start(Scope { agents, most_pending, clock }).await;
+        started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         let runnables = std::mem::take(&mut self.runnables);
         let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);
         self.supervisor(MAIN).host(Arc::new(dispatcher));

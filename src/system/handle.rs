@@ -53,7 +53,7 @@ use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 pub struct System {
     tree: TreeHandle,
     agents: Arc<BTreeMap<String, AgentRef<Value, Value>>>,
-    journal: Option<Arc<Journal>>,
+    journal: Option<Arc<dyn Journal>>,
 }
 
 impl System {
@@ -65,7 +65,7 @@ impl System {
     pub(super) fn new(
         tree: TreeHandle,
         agents: BTreeMap<String, AgentRef<Value, Value>>,
-        journal: Option<Arc<Journal>>,
+        journal: Option<Arc<dyn Journal>>,
     ) -> Self {
         Self { tree, agents: Arc::new(agents), journal }
     }
@@ -199,7 +199,9 @@ impl System {
         let end = self.tree.tree().ended().await;
         if let Some(journal) = &self.journal {
             journal.close();
-            journal.closed().await;
+            if let Err(error) = journal.closed().await {
+                tracing::warn!(%error, "the journal was not closed in order");
+            }
         }
         end
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::terms::Terms;
 use crate::policy::{Backoff, Restart, Trigger};
 
 /// Milliseconds since 1970 for a time, milliseconds for a span.
@@ -22,7 +23,7 @@ pub(crate) struct Head {
     pub(crate) digest: u128,
     pub(crate) recorded: Millis,
     pub(crate) input: Stored,
-    pub(crate) terms: Terms,
+    pub(crate) terms: StoredTerms,
     pub(crate) state: State,
     /// How many attempts were started. It fences: only the last one may conclude.
     pub(crate) attempt: u32,
@@ -48,7 +49,7 @@ pub(crate) enum Stored {
 
 /// What was promised for the launch when it was recorded. Later changes of the agent do not change it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Terms {
+pub(crate) struct StoredTerms {
     pub(crate) delivery: Delivery,
     pub(crate) restart: RestartTerms,
     pub(crate) max_crashes: u32,
@@ -61,10 +62,12 @@ pub(crate) struct Terms {
     pub(crate) lane: Option<String>,
 }
 
-/// How often a body may start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Delivery {
+/// How often a body of a launch may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Delivery {
+    /// Until an outcome is recorded or its attempts are spent.
     AtLeastOnce,
+    /// Once. If nobody knows how far it came, the launch is ambiguous, and somebody decides.
     AtMostOnce,
 }
 
@@ -79,6 +82,34 @@ pub(crate) struct RestartTerms {
     pub(crate) error: bool,
     pub(crate) panic: bool,
     pub(crate) timeout: bool,
+}
+
+impl From<&Terms> for StoredTerms {
+    fn from(terms: &Terms) -> Self {
+        Self {
+            delivery: terms.delivery,
+            restart: RestartTerms::from(&terms.restart),
+            max_crashes: terms.max_crashes,
+            timeout: terms.timeout,
+            retention: terms.retention,
+            priority: terms.priority,
+            lane: terms.lane.clone(),
+        }
+    }
+}
+
+impl From<&StoredTerms> for Terms {
+    fn from(terms: &StoredTerms) -> Self {
+        Self {
+            delivery: terms.delivery,
+            restart: Restart::from(&terms.restart),
+            max_crashes: terms.max_crashes,
+            timeout: terms.timeout,
+            retention: terms.retention,
+            priority: terms.priority,
+            lane: terms.lane.clone(),
+        }
+    }
 }
 
 impl From<&Restart> for RestartTerms {
@@ -155,21 +186,40 @@ pub(crate) struct Ended {
     pub(crate) code: Option<String>,
 }
 
-/// What ended an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum EndedBy {
+/// What ended an attempt without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EndedBy {
+    /// An error, after which another attempt may make sense.
     Error,
     /// An error after which no other attempt makes sense.
     Fatal,
+    /// A panic.
     Panic,
+    /// The limit of the attempt.
     Timeout,
     /// The process died.
     Crash,
 }
 
-impl State {
-    /// Whether nothing will happen any more, unless somebody decides.
-    pub(crate) fn is_final(&self) -> bool {
-        !matches!(self, Self::Pending(_) | Self::Running { .. })
+impl Head {
+    /// Where the output stands, if there is one.
+    pub(crate) fn output(self) -> Option<Stored> {
+        match self.state {
+            State::Done { output, .. } => Some(output),
+            _ => None,
+        }
+    }
+}
+
+impl Due {
+    /// When a wait is over that begins now. At the end of the millisecond: it is never shorter than it was promised.
+    pub(crate) fn after(span: Duration, now: Millis) -> Self {
+        let wait = Millis::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX);
+        Self { at: now.saturating_add(wait), wait }
+    }
+
+    /// When a time of the wall clock has come, whatever that does meanwhile.
+    pub(crate) fn at(time: Millis) -> Self {
+        Self { at: time, wait: Millis::MAX }
     }
 }

@@ -6,5 +6,9 @@
 mod head;
 mod step;
 
-pub(crate) use head::{Delivery, EndedBy, Head, Millis, RestartTerms, State, Stored, Terms};
-pub(crate) use step::{Event, Refused, is_current, step};
+#[cfg(all(feature = "failpoints", feature = "sled"))]
+pub(crate) use head::RestartTerms;
+pub use head::{Delivery, EndedBy};
+pub(crate) use head::{Due as StoredDue, Ended, Head, Millis, State, Stored, StoredTerms};
+pub use step::Refused;
+pub(crate) use step::{Event, is_current, step};

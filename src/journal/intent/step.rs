@@ -45,7 +45,7 @@ pub(crate) enum Event {
 
 /// Why an event does not change a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// The attempt is not the last one, or not of this epoch: another one concludes.
     #[error("the attempt is stale")]
     Stale,
@@ -164,11 +164,7 @@ fn after_failure(head: &Head, by: EndedBy, floor: Duration, roll: f64, now: Mill
     let restart = Restart::from(&head.terms.restart);
     match trigger.map(|trigger| restart.decide(head.failures, trigger, floor, roll)) {
         Some(Decision::Restart { after: Duration::ZERO }) => State::Pending(None),
-        Some(Decision::Restart { after }) => {
-            // At the end of the millisecond: a wait is never shorter than it was promised.
-            let wait = Millis::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(Millis::MAX);
-            State::Pending(Some(Due { at: now.saturating_add(wait), wait }))
-        }
+        Some(Decision::Restart { after }) => State::Pending(Some(Due::after(after, now))),
         Some(Decision::GiveUp) | None => State::Dead { at: now },
     }
 }

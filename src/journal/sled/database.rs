@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fs::{self, File};
 use std::io;
+use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -85,10 +86,18 @@ impl Database {
         Ok(guarded(|| self.db.get(key))?.map(|value| value.to_vec()))
     }
 
-    pub(super) fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError> {
-        let mut pairs = self.db.scan_prefix(prefix);
+    pub(super) fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        each: &mut Each<'_>,
+    ) -> Result<(), JournalError> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let mut pairs = self.db.range::<&[u8], _>((from, Bound::Unbounded));
         while let Some((key, value)) = guarded(|| pairs.next().transpose())? {
-            each(&key, &value)?;
+            if !key.starts_with(prefix) || each(&key, &value)?.is_break() {
+                break;
+            }
         }
         Ok(())
     }
@@ -135,7 +144,7 @@ impl Database {
     /// Copies all pairs of another database into this one.
     pub(super) fn copy_from(&self, other: &Self) -> Result<(), JournalError> {
         let (mut batch, mut count) = (Batch::default(), 0);
-        other.scan(&[], &mut |key, value| {
+        other.scan(&[], None, &mut |key, value| {
             batch.insert(key, value);
             count += 1;
             if count % COPIED_AT_ONCE == 0 {
@@ -143,7 +152,7 @@ impl Database {
                 guarded(|| self.db.apply_batch(full))?;
                 hit("store.open.copying", &self.journal)?;
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         guarded(|| self.db.apply_batch(batch))
     }
@@ -151,9 +160,9 @@ impl Database {
     /// The bytes that all pairs would take in a fresh file, about.
     pub(super) fn live_size(&self) -> Result<u64, JournalError> {
         let mut live = 0;
-        self.scan(&[], &mut |key, value| {
+        self.scan(&[], None, &mut |key, value| {
             live += (key.len() + value.len() + ADDED) as u64;
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(live)
     }

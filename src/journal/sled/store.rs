@@ -92,8 +92,8 @@ fn failed(kind: JournalErrorKind, directory: &Directory) -> JournalError {
 }
 
 impl Store for SledStore {
-    fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError> {
-        self.read(self.database()?.scan(prefix, each))
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, each: &mut Each<'_>) -> Result<(), JournalError> {
+        self.read(self.database()?.scan(prefix, after, each))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {

@@ -1,12 +1,15 @@
 //! Payloads that are too long for one record: in pieces, under a mark until the launch's head names them.
 
-use super::JournalError;
-use super::intent::{Head, Refused, State, Stored, is_current};
+use std::ops::ControlFlow;
+
 use super::key;
 use super::ledger::Now;
-use super::plan::{Plan, damaged, read};
-use super::record::{Kind, RecordError};
-use super::store::Change;
+use super::plan::{Fence, Plan, damaged, read};
+use crate::journal::JournalError;
+use crate::journal::exchange::Moved;
+use crate::journal::intent::{Head, State, Stored};
+use crate::journal::record::{Kind, RecordError};
+use crate::journal::store::Change;
 use crate::outcome::LaunchId;
 
 /// The longest payload that stands in its launch's head. Longer ones have pieces of their own.
@@ -24,16 +27,9 @@ impl Plan {
     }
 
     /// Marks a launch whose output is about to be written in pieces, unless its attempt is stale.
-    pub(crate) fn stage_output(
-        &mut self,
-        id: LaunchId,
-        epoch: u64,
-        attempt: u32,
-        now: Now,
-    ) -> Result<Result<(), Refused>, JournalError> {
-        let Some(head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
-        match is_current(&head, epoch, attempt) {
-            Ok(_) => self.stage(Some(id), now).map(|_| Ok(())),
+    pub(super) fn stage_output(&mut self, fence: Fence, now: Now) -> Result<Moved, JournalError> {
+        match self.current(fence)? {
+            Ok(_) => self.stage(Some(fence.id), now).map(|_| Ok(())),
             Err(refused) => Ok(Err(refused)),
         }
     }
@@ -66,9 +62,9 @@ impl Plan {
     /// Removes the pieces that are committed.
     pub(super) fn remove_pieces(&mut self, prefix: &[u8], id: LaunchId) -> Result<(), JournalError> {
         let mut pieces = Vec::new();
-        self.store.scan(&key::of(prefix, id), &mut |key, _| {
+        self.store.scan(&key::of(prefix, id), None, &mut |key, _| {
             pieces.push(Change::Delete(key.to_vec()));
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         pieces.into_iter().for_each(|piece| self.change(piece));
         Ok(())
@@ -77,9 +73,9 @@ impl Plan {
     /// Removes the pieces that no head names: their process died while it wrote them.
     pub(super) fn sweep_staging(&mut self) -> Result<(), JournalError> {
         let mut marked = Vec::new();
-        self.store.scan(key::STAGING, &mut |key, _| {
+        self.store.scan(key::STAGING, None, &mut |key, _| {
             marked.extend(key::launch(key::STAGING, key));
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         for id in marked {
             let head = self.head(id)?;

@@ -1,18 +1,21 @@
 //! What is asked of a journal, one request at a time, on the thread that owns the store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attempts::Attempts;
-use super::error::{JournalError, JournalErrorKind};
 use super::ids::Ids;
-use super::intent::{Event, Head, Refused, State, Stored, Terms, step};
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
-use super::record::{self, Kind, RecordError};
-use super::store::{Change, LONGEST_VALUE, Store};
 use super::waiting::News;
+use crate::journal::clock::to_millis;
+use crate::journal::exchange::{Appended, Claim, Intent};
+use crate::journal::intent::{Event, Head, Refused, State, Stored, StoredDue, StoredTerms, is_current, step};
+use crate::journal::record::{self, Kind, RecordError};
+use crate::journal::store::{Change, LONGEST_VALUE, Store};
+use crate::journal::terms::Due;
+use crate::journal::{JournalError, JournalErrorKind, Scope};
 use crate::outcome::LaunchId;
 
 /// A journal's state, and the changes that wait for their commit. What it answers holds once they are durable.
@@ -25,7 +28,7 @@ pub(crate) struct Plan {
     pub(super) waiting: HashMap<LaunchId, usize>,
     pub(super) ids: Ids,
     pub(super) attempts: Attempts,
-    pub(super) bounds: Bounds,
+    pub(super) scope: Scope,
     pub(super) news: Arc<News>,
     /// What there will be to tell after the commit.
     pub(super) untold: Untold,
@@ -38,44 +41,26 @@ pub(super) struct Untold {
     ended: Vec<LaunchId>,
 }
 
-/// What a system asks of its journal.
-#[derive(Debug)]
-pub(crate) struct Bounds {
-    /// How many launches may be pending at once.
-    pub(crate) most_pending: usize,
-    /// The agents that are registered in this process. Launches of others wait for a process that knows them.
-    pub(crate) agents: HashSet<String>,
-}
-
-/// A launch that is to be recorded.
+/// A launch whose attempt has begun.
 #[derive(Debug, Clone)]
-pub(crate) struct Intent {
-    pub(crate) agent: String,
-    pub(crate) key: Option<String>,
-    pub(crate) digest: u128,
-    pub(crate) input: Stored,
-    pub(crate) terms: Terms,
+pub(super) struct Begun {
+    pub(super) id: LaunchId,
+    pub(super) epoch: u64,
+    pub(super) head: Head,
 }
 
-/// What became of an intent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Appended {
-    New(LaunchId),
-    /// The same launch was recorded before.
-    Known(LaunchId),
-    /// Another input was recorded under its key.
-    Conflict(LaunchId),
-    /// There are as many pending launches as there may be.
-    Full,
+/// The attempt that a claim is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fence {
+    pub(super) id: LaunchId,
+    pub(super) epoch: u64,
+    pub(super) attempt: u32,
 }
 
-/// An attempt that is to be made: durable, and made by nobody else.
-#[derive(Debug, Clone)]
-pub(crate) struct Claim {
-    pub(crate) id: LaunchId,
-    pub(crate) attempt: u32,
-    pub(crate) epoch: u64,
-    pub(crate) head: Head,
+impl From<&Claim> for Fence {
+    fn from(claim: &Claim) -> Self {
+        Self { id: claim.id, epoch: claim.epoch, attempt: claim.attempt }
+    }
 }
 
 impl Plan {
@@ -118,14 +103,15 @@ impl Plan {
                 return Ok(Some(if known { Appended::Known(id) } else { Appended::Conflict(id) }));
             }
         }
-        Ok((self.ledger.pending() >= self.bounds.most_pending).then_some(Appended::Full))
+        Ok((self.ledger.pending() >= self.scope.most_pending).then_some(Appended::Full))
     }
 
-    /// Records an intent. One whose input stands in pieces has been given its id before.
-    pub(crate) fn append(
+    /// Records an intent with its input, which stands in the head, or in pieces under an id that it was given before.
+    pub(super) fn append(
         &mut self,
         id: Option<LaunchId>,
         intent: Intent,
+        input: Stored,
         now: Now,
     ) -> Result<Appended, JournalError> {
         if let Some(there) = self.look_up(&intent.agent, intent.key.as_deref(), intent.digest)? {
@@ -137,15 +123,15 @@ impl Plan {
         }
         let staged = id;
         let id = id.unwrap_or_else(|| self.next_id(now));
-        let Intent { agent, key, digest, input, terms } = intent;
+        let Intent { agent, key, digest, due, terms, .. } = intent;
         let mut head = Head {
             agent,
             key,
             digest,
             recorded: now.wall,
             input,
-            terms,
-            state: State::Pending(None),
+            terms: StoredTerms::from(&terms),
+            state: State::Pending(wait_until(due, now)),
             attempt: 0,
             failures: 0,
             crashes: 0,
@@ -159,23 +145,23 @@ impl Plan {
         Ok(Appended::New(id))
     }
 
-    /// Claims at most `max` launches of these agents: their attempts have begun as far as the journal is concerned.
-    pub(crate) fn claim(
+    /// Begins the next attempts of at most `max` launches of these agents.
+    pub(super) fn claim(
         &mut self,
         agents: &[String],
         max: usize,
         now: Now,
-    ) -> Result<Vec<Claim>, JournalError> {
-        let mut claims = Vec::new();
+    ) -> Result<Vec<Begun>, JournalError> {
+        let mut begun = Vec::new();
         for id in self.ledger.next(agents, max, now) {
             let Some(mut head) = self.head(id)? else { continue };
             if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
                 self.write(id, &mut head, now)?;
                 self.attempts.begin(id, head.attempt);
-                claims.push(Claim { id, attempt: head.attempt, epoch: self.epoch, head });
+                begun.push(Begun { id, epoch: self.epoch, head });
             }
         }
-        Ok(claims)
+        Ok(begun)
     }
 
     /// Moves a launch. Who concludes an attempt says so in the event; a stale one is refused.
@@ -222,17 +208,25 @@ impl Plan {
     }
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again.
-    pub(crate) fn park(&mut self, claim: &Claim, now: Now) -> Result<(), JournalError> {
-        self.ledger.park(claim.id);
-        let release = Event::Release { epoch: claim.epoch, attempt: claim.attempt, begun: false };
-        // Refused if somebody else has concluded the attempt: then there is nothing to park.
-        let _ = self.advance(claim.id, release, now)?;
-        Ok(())
+    pub(super) fn park(&mut self, fence: Fence, now: Now) -> Result<Result<Head, Refused>, JournalError> {
+        let Fence { id, epoch, attempt } = fence;
+        if let Err(refused) = self.current(fence)? {
+            return Ok(Err(refused));
+        }
+        // Before the release, which would make it ready.
+        self.ledger.park(id);
+        self.advance(id, Event::Release { epoch, attempt, begun: false }, now)
+    }
+
+    /// The head of the launch whose attempt this is, if it is the one that runs.
+    pub(super) fn current(&self, fence: Fence) -> Result<Result<Head, Refused>, JournalError> {
+        let Some(head) = self.head(fence.id)? else { return Ok(Err(Refused::Unknown)) };
+        Ok(is_current(&head, fence.epoch, fence.attempt).map(|_| head))
     }
 
     /// Whether a launch waits for a process that knows its agent, or can read its input.
     pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
-        let unknown = !self.bounds.agents.contains(&head.agent);
+        let unknown = !self.scope.agents.contains(&head.agent);
         matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
     }
 
@@ -289,14 +283,23 @@ impl Plan {
     }
 }
 
+/// How the wait of a new launch is stored.
+fn wait_until(due: Due, now: Now) -> Option<StoredDue> {
+    match due {
+        Due::Now => None,
+        Due::After(span) => Some(StoredDue::after(span, now.wall)),
+        Due::At(time) => Some(StoredDue::at(to_millis(time))),
+    }
+}
+
 /// The fingerprint of a launch's name, by which it is found.
 pub(super) fn key_of(head: &Head) -> Option<u128> {
     head.key.as_deref().map(fingerprint)
 }
 
 /// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
-fn fingerprint(text: &str) -> u128 {
-    super::digest::of(text.as_bytes())
+pub(super) fn fingerprint(text: &str) -> u128 {
+    crate::journal::digest::of(text.as_bytes())
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(

@@ -1,18 +1,19 @@
 //! How a plan begins: with what the store holds, at the start of a system and after a failed commit.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::JournalError;
 use super::attempts::Attempts;
 use super::ids::Ids;
-use super::intent::{Event, Head, State, step};
 use super::key;
 use super::ledger::{Ledger, Now};
-use super::plan::{Bounds, Plan, Untold, key_of, read};
-use super::record::Kind;
-use super::store::Store;
+use super::plan::{Plan, Untold, key_of, read};
 use super::waiting::News;
+use crate::journal::intent::{Event, Head, State, step};
+use crate::journal::record::Kind;
+use crate::journal::store::Store;
+use crate::journal::{JournalError, Scope};
 
 /// How many launches are brought back by one commit.
 const RECOVERED_AT_ONCE: usize = 1024;
@@ -23,7 +24,7 @@ impl Plan {
     /// The changes of that wait in the batch; nothing may run before they are committed.
     pub(crate) fn open(
         store: Box<dyn Store>,
-        bounds: Bounds,
+        scope: Scope,
         news: Arc<News>,
         now: Now,
     ) -> Result<Self, JournalError> {
@@ -32,7 +33,7 @@ impl Plan {
         let epoch = last.unwrap_or(0) + 1;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
-        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, bounds, news, untold };
+        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -69,8 +70,8 @@ impl Plan {
     fn load(&mut self, now: Now) -> Result<(), JournalError> {
         let mut left = Vec::new();
         let Self { store, ledger, ids, epoch, attempts, .. } = self;
-        store.scan(key::HEADS, &mut |key, record| {
-            let Some(id) = key::launch(key::HEADS, key) else { return Ok(()) };
+        store.scan(key::HEADS, None, &mut |key, record| {
+            let Some(id) = key::launch(key::HEADS, key) else { return Ok(ControlFlow::Continue(())) };
             let head: Head = read(Kind::Head, key, record)?;
             ids.beyond(id);
             match head.state {
@@ -81,7 +82,7 @@ impl Plan {
                 }
                 _ => ledger.set(id, key_of(&head), &head, now),
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         for (id, mut head, event) in left {
             // Refused only if it has ended, and then it would not be here.

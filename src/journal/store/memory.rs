@@ -1,9 +1,10 @@
 //! A store that forgets: for tests, and for who wants launches without a disk.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use super::store::{Change, Each, Store};
-use super::{JournalError, JournalErrorKind};
+use super::{Change, Each, Store};
+use crate::journal::{JournalError, JournalErrorKind};
 
 /// Keeps pairs in memory, with the rules of a store on disk: what is too long is refused, and after a failed commit
 /// there is none before a reopen. It is lost with its process.
@@ -28,12 +29,14 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError> {
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, each: &mut Each<'_>) -> Result<(), JournalError> {
         self.working()?;
-        let from =
-            self.pairs.range::<[u8], _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
-        for (key, value) in from.take_while(|(key, _)| key.starts_with(prefix)) {
-            each(key, value)?;
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let pairs = self.pairs.range::<[u8], _>((from, Bound::Unbounded));
+        for (key, value) in pairs.take_while(|(key, _)| key.starts_with(prefix)) {
+            if each(key, value)?.is_break() {
+                break;
+            }
         }
         Ok(())
     }

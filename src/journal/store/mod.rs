@@ -1,8 +1,11 @@
 //! What keeps a journal's pairs of keys and values.
 
 use std::io;
+use std::ops::ControlFlow;
 
-use super::JournalError;
+use crate::journal::JournalError;
+
+pub(crate) mod memory;
 
 /// The longest value that a store takes. Longer ones are cut into pieces above.
 pub(crate) const LONGEST_VALUE: usize = 4096;
@@ -34,13 +37,13 @@ impl Change {
     }
 }
 
-/// Takes a pair of a scan, or refuses it and so ends the scan.
-pub(crate) type Each<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), JournalError> + 'a;
+/// Takes a pair of a scan, and says whether it wants the next; or refuses it, and so ends the scan with an error.
+pub(crate) type Each<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, JournalError> + 'a;
 
 /// Keeps pairs of keys and values, in the order of the keys. Owned by one thread, on which all of this blocks.
 pub(crate) trait Store: Send + 'static {
-    /// Hands over every pair whose key begins with `prefix`, in order, until one is refused.
-    fn scan(&self, prefix: &[u8], each: &mut Each<'_>) -> Result<(), JournalError>;
+    /// Hands over every pair whose key begins with `prefix` and comes after `after`, in order, until no more are wanted.
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, each: &mut Each<'_>) -> Result<(), JournalError>;
 
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError>;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use super::intent::{Delivery, Head, Millis, State};
+use crate::journal::intent::{Delivery, Head, Millis, State};
 use crate::outcome::LaunchId;
 
 /// The clock as the one who asks reads it.

@@ -2,16 +2,16 @@
 
 use futures::future::join_all;
 
-use super::JournalError;
-use super::intent::Stored;
-use super::local::Journal;
+use super::Local;
 use super::pieces::PIECE;
+use crate::journal::JournalError;
+use crate::journal::intent::Stored;
 use crate::outcome::LaunchId;
 
 /// How many pieces are committed or read together, so that a large payload holds nobody up.
 const PIECES_AT_ONCE: usize = 64;
 
-impl Journal {
+impl Local {
     /// Writes a payload in pieces.
     pub(super) async fn put(
         &self,

@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::error::{JournalError, JournalErrorKind};
 use super::ledger::Now;
 use super::plan::Plan;
+use crate::journal::{JournalError, JournalErrorKind};
 
 /// How many requests may wait at once; more wait outside.
 const MOST_WAITING: usize = 1024;

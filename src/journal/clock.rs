@@ -1,0 +1,52 @@
+//! The clock of what is stored.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::intent::Millis;
+
+/// The clock of all times that a journal stores: that of the machine, unless a test brings its own.
+///
+/// Waits within a process do not depend on it; they are tokio's.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+impl WallClock {
+    /// A clock that reads what `read` gives, which may step in both directions, as the clock of a machine does.
+    pub fn new(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+
+    pub(crate) fn millis(&self) -> Millis {
+        to_millis(self.now())
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new(SystemTime::now)
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WallClock").field(&self.now()).finish()
+    }
+}
+
+/// A time as it is stored. Times before 1970 are taken for 1970.
+pub(crate) fn to_millis(time: SystemTime) -> Millis {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// A stored time. One that the machine's type cannot hold is taken for 1970.
+pub(crate) fn from_millis(millis: Millis) -> SystemTime {
+    UNIX_EPOCH.checked_add(std::time::Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+}

@@ -1,0 +1,161 @@
+//! What a system asks of a journal.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use futures::stream::BoxStream;
+
+use super::JournalError;
+use super::clock::WallClock;
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use super::launch_record::{LaunchFilter, LaunchRecord};
+use crate::outcome::LaunchId;
+
+/// The answer of a journal.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
+
+/// The durable store of launches: of what shall be run, what runs, and what came out.
+///
+/// It is the seam below a [`System`](crate::System): [`SledJournal`](crate::SledJournal) and
+/// [`MemoryJournal`](crate::MemoryJournal) implement it, and so may a database of yours. A journal moves launches between
+/// states; it runs nothing. Its rules, which hold for every method:
+///
+/// - **What an answer says is durable**, as far as [`durability`](Journal::durability) promises, when its future resolves.
+/// - **An error says nothing.** What was asked for may be durable or not; asking again must do no harm, and where it could,
+///   the fence of a [`Claim`] or the key of an [`Intent`] sees to it.
+/// - **Dropping a future does not take back** what it asked for. It may be carried out or not.
+/// - **An attempt is concluded once.** The first `complete`, `fail`, `release` or `park` that is durable counts; later
+///   ones, and those of earlier attempts or epochs, are [`Refused`](super::Refused).
+/// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over.
+///
+/// # Lives
+///
+/// A journal belongs to one system and has one life: [`start`](Journal::start) begins it and raises the epoch,
+/// [`close`](Journal::close) ends it. Before and after, every method fails with
+/// [`JournalErrorKind::Closed`](super::JournalErrorKind::Closed).
+pub trait Journal: Send + Sync + 'static {
+    /// Begins the life of the journal: raises the epoch durably, and brings back what ran when the last life ended.
+    ///
+    /// Launches that ran then have crashed: they wait for another attempt at once, as suspects; or are dead, if that was one
+    /// crash too many; or ambiguous, if they were to run at most once; or cancelled, if somebody had asked for that. It may be
+    /// interrupted at any time and begun again.
+    ///
+    /// # Errors
+    /// With the kind [`InUse`](super::JournalErrorKind::InUse) if it has been started before.
+    fn start(&self, scope: Scope) -> Answer<'_, ()>;
+
+    /// Records intents, each for itself: some may be recorded and others not. The answers are in their order.
+    fn append(&self, intents: Vec<Intent>) -> Answer<'_, Vec<Appended>>;
+
+    /// Claims at most `max` launches of these agents that may start now. Their attempts have begun as far as the journal is
+    /// concerned, and their inputs are read; a launch whose input cannot be read is parked instead.
+    ///
+    /// Agents take turns; within an agent it is priority, then due time, then age, and the oldest of all at every eighth
+    /// start. Of the suspects, one at a time runs.
+    fn claim<'a>(&'a self, agents: &'a [String], max: usize) -> Answer<'a, Claims>;
+
+    /// Yields when there may be something to claim that there was not before, and at once if so since it was last polled.
+    /// Waits that end by themselves, for a due time, are not told. It ends with the journal.
+    fn changes(&self) -> BoxStream<'static, ()>;
+
+    /// Concludes an attempt with its output: the launch is done, also if it was cancelled meanwhile.
+    fn complete<'a>(&'a self, claim: &'a Claim, output: &'a [u8]) -> Answer<'a, Moved>;
+
+    /// Concludes an attempt that has failed: the launch waits for another one, or is dead, or ambiguous, or cancelled.
+    fn fail<'a>(&'a self, claim: &'a Claim, failed: FailedAttempt) -> Answer<'a, Moved>;
+
+    /// Gives an attempt back: it counts neither as a failure nor as a crash. `begun` says whether its body was.
+    fn release<'a>(&'a self, claim: &'a Claim, begun: bool) -> Answer<'a, Moved>;
+
+    /// Gives back every attempt of these agents that stands as running in this life: whoever made them is gone. Says how
+    /// many there were.
+    fn release_all<'a>(&'a self, agents: &'a [String]) -> Answer<'a, usize>;
+
+    /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.
+    fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved>;
+
+    /// Nobody wants a launch any more. One that waits is cancelled; one that runs is when its attempt ends, unless that
+    /// gives a value. Refused if it has ended.
+    fn cancel(&self, id: LaunchId) -> Answer<'_, Moved>;
+
+    /// Gives a dead or ambiguous launch a new series of attempts. Refused if it is neither.
+    fn requeue(&self, id: LaunchId) -> Answer<'_, Moved>;
+
+    /// What is recorded of a launch; `None` if there is none with this id.
+    fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
+
+    /// What is recorded of the launch under this key of an agent.
+    fn by_key<'a>(&'a self, agent: &'a str, key: &'a str) -> Answer<'a, Option<LaunchRecord>>;
+
+    /// At most `max` of the launches that are meant, in the order in which they were recorded, beyond `after`. Fewer than
+    /// `max` mean that there are no more.
+    ///
+    /// It is no snapshot: launches that move while it reads stand in the result as they were found.
+    fn scan<'a>(
+        &'a self,
+        filter: &'a LaunchFilter,
+        after: Option<LaunchId>,
+        max: usize,
+    ) -> Answer<'a, Vec<LaunchRecord>>;
+
+    /// The input of a launch. `None` if there is no such launch, or its input is gone: that of a launch which is done or
+    /// cancelled is removed.
+    fn input(&self, id: LaunchId) -> Answer<'_, Option<Vec<u8>>>;
+
+    /// The output of a launch that is done.
+    fn output(&self, id: LaunchId) -> Answer<'_, Option<Vec<u8>>>;
+
+    /// Waits until a launch has ended, durably. `None` if there is none with this id. May be dropped at any time.
+    fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
+
+    /// What an answer promises.
+    fn durability(&self) -> Durability;
+
+    /// What the journal can take.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Ends the life of the journal: takes no further requests. Those that wait are answered.
+    fn close(&self);
+
+    /// Waits until everything is answered and the journal is free for another life. `close` must have been called.
+    fn closed(&self) -> Answer<'_, ()>;
+}
+
+/// What a journal is told about the system that it belongs to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Scope {
+    /// The agents that are registered in this process. Launches of others are parked.
+    pub agents: HashSet<String>,
+    /// How many launches that have not ended there may be.
+    pub most_pending: usize,
+    /// The clock of all times that are stored.
+    pub clock: WallClock,
+}
+
+impl Scope {
+    /// A system with these agents, without a bound on pending launches, and with the clock of the machine.
+    pub fn new(agents: impl IntoIterator<Item = String>) -> Self {
+        let (agents, clock) = (agents.into_iter().collect(), WallClock::default());
+        Self { agents, most_pending: usize::MAX, clock }
+    }
+}
+
+/// What survives which crash, once a journal has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Everything is lost with the process.
+    Memory,
+    /// Committed and synced: it survives the death of the process, a crash of the kernel and a power cut, as far as the disk
+    /// keeps what it says it has synced.
+    Immediate,
+}
+
+/// What a journal can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How long an input or an output may be, in bytes.
+    pub longest_payload: usize,
+}

@@ -1,0 +1,87 @@
+//! What goes into a journal and comes out of it.
+
+use std::time::Duration;
+
+pub use super::intent::Refused;
+use super::launch_record::EndedBy;
+use super::terms::{Due, Terms};
+use crate::outcome::LaunchId;
+
+/// A launch that is to be recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// The name of the agent, of at most 256 bytes.
+    pub agent: String,
+    /// The caller's name for the launch, of at most 512 bytes. Keys of different agents have nothing to do with each other.
+    pub key: Option<String>,
+    /// What the agent gets: opaque to the journal.
+    pub input: Vec<u8>,
+    /// The digest of the input, by which the same launch is told from another one under the same key.
+    pub digest: u128,
+    /// When its first attempt may start.
+    pub due: Due,
+    /// What is promised for it.
+    pub terms: Terms,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is recorded under this id.
+    New(LaunchId),
+    /// The same launch was recorded before, under this id. Nothing was changed.
+    Known(LaunchId),
+    /// Another input was recorded under its key, as this launch. Nothing was changed.
+    Conflict(LaunchId),
+    /// There are as many pending launches as there may be. Nothing was changed.
+    Full,
+}
+
+/// An attempt that is to be made: recorded, and nobody else's.
+///
+/// The number of the attempt and the epoch fence it: whoever concludes an attempt that is not the launch's last one, or of
+/// an earlier epoch, is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The launch.
+    pub id: LaunchId,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// The life of the journal in which it was claimed.
+    pub epoch: u64,
+    /// The agent that shall make it.
+    pub agent: String,
+    /// The launch's key.
+    pub key: Option<String>,
+    /// What the agent gets.
+    pub input: Vec<u8>,
+    /// What was promised for the launch.
+    pub terms: Terms,
+}
+
+/// What can be started now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Claims {
+    /// The attempts that are to be made.
+    pub claims: Vec<Claim>,
+    /// How long until the next launch of any agent is due, if one waits for a time.
+    pub next_due: Option<Duration>,
+}
+
+/// An attempt that has ended without a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedAttempt {
+    /// What ended it. `Crash` is not for callers: journals find that out by themselves.
+    pub by: EndedBy,
+    /// The error with its causes, or the message of the panic. What is beyond 1,000 bytes is cut off.
+    pub message: String,
+    /// The code of the error. What is beyond 100 bytes is cut off.
+    pub code: Option<String>,
+    /// The least wait before another attempt that it asked for.
+    pub floor: Duration,
+    /// The dice of the jitter, from 0 to 1.
+    pub roll: f64,
+}
+
+/// Whether a launch has moved, or why not: then nothing was changed.
+pub type Moved = Result<(), Refused>;
