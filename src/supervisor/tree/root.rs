@@ -13,10 +13,10 @@ use super::gate::Phase;
 use super::named::{Named, Supervisor};
 use super::{Shutdown, SystemError, Tree, reason_of};
 use crate::policy::Deaths;
-use crate::supervisor::control::YIELD_GRACE;
 use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
-use crate::supervisor::run_supervisor::LOOK_AGAIN;
+use crate::supervisor::run::LOOK_AGAIN;
+use crate::supervisor::run::YIELD_GRACE;
 use crate::supervisor::timer::Timer;
 
 /// Owns the supervisors: starts them, restarts those that die, and takes everything down in the end, children first.

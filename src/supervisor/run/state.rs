@@ -9,19 +9,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Arrivals;
 use super::bench::Bench;
-use super::contain::{Contained, EachContained, discard, lock, try_lock};
 use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
+use super::execute::{Lodging, Order};
 use super::goal::{Goal, Progress};
 use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
 use super::record::Record;
 use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
-use super::{Lodging, Order};
 use crate::agent::{AgentContext, Body, Home, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts, RunId};
 use crate::policy::{Restart, jitter};
+use crate::supervisor::contain::{Contained, EachContained, discard, lock, try_lock};
 
 /// A run: its work, what is left of it, and every outcome so far.
 ///

@@ -1,10 +1,10 @@
 //! What a run notes down for its recorder: a line for each attempt, in the place where it was made.
 
 use super::bench::Bench;
-use super::contain::{discard, lock};
-use super::run::Place;
 use super::seat::{Moment, NEVER, Occupant, Seat};
+use super::state::Place;
 use crate::outcome::{Failure, Outcome};
+use crate::supervisor::contain::{discard, lock};
 
 /// What is noted in one place, in the order in which its attempts were concluded.
 ///

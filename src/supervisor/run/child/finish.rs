@@ -4,12 +4,12 @@ use futures::future::BoxFuture;
 
 use super::attempt::{Desk, Ended, Running};
 use super::conclude::Concluded;
-use super::contain::Contained;
 use super::shift::Shift;
-use super::work::Work;
+use crate::supervisor::contain::Contained;
+use crate::supervisor::run::work::Work;
 
 /// Why a child has stopped working.
-pub(super) enum Leave {
+pub(in crate::supervisor) enum Leave {
     /// There is nothing to do for now.
     Parked,
     /// It has done what it was for.

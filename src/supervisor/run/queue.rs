@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::arrivals::Arrivals;
-use super::contain::discard;
 use super::seat::{Moment, NEVER};
 use super::source::{Cursor, Next, Source};
 use crate::outcome::Cause;
+use crate::supervisor::contain::discard;
 
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {
@@ -54,7 +54,7 @@ pub(super) enum Pulled<J> {
 
 /// How much there is to do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Backlog {
+pub(in crate::supervisor) struct Backlog {
     /// At most how many branches could start now; `usize::MAX` if the iterator does not know.
     pub(super) ready: usize,
     /// At most how many branches have waited too long for their first attempt.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 
 use super::arrivals::Arrivals;
-use super::contain::{Contained, contain};
 use super::seat::{Moment, NEVER};
 use crate::outcome::{AgentError, Cause};
+use crate::supervisor::contain::{Contained, contain};
 
 /// The branches of a run, before it starts.
 pub(crate) enum Source<J> {

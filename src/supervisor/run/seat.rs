@@ -14,7 +14,7 @@ use crate::agent::Bodies;
 /// yield, and the caller when the run is over. Who reads and then acts must win [`claim`](Seat::claim): each attempt
 /// is concluded once, by its child or by whoever gave it up.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(in crate::supervisor) struct Seat {
     /// The ticket of the attempt that runs here; with [`RUNS`] taken away once it is concluded. Each is greater than the
     /// one before.
     ticket: AtomicU64,
@@ -32,7 +32,7 @@ pub(super) struct Seat {
     pub(super) held: AtomicBool,
     /// Whether the child is here: on its way to a branch, or with one.
     open: AtomicBool,
-    /// How the attempt stands with its [`Alarm`](super::alarm::Alarm).
+    /// How the attempt stands with its [`Alarm`](super::child).
     alarm: AtomicU8,
     /// Wakes the lane of the seat, where the child has several.
     lane: AtomicWaker,
@@ -57,7 +57,7 @@ pub(super) const NEVER: Moment = Moment::MAX;
 
 /// What a child is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::supervisor) enum Role {
     /// To make attempts.
     Worker,
     /// To poll the stream of the items.
@@ -79,7 +79,7 @@ pub(super) enum Duty {
 
 /// An attempt as it stands in its seat.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Occupant {
+pub(in crate::supervisor) struct Occupant {
     pub(super) ticket: u64,
     pub(super) index: usize,
     /// How many attempts were started, this one included once its clock runs.

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::seat::Moment;
+use crate::supervisor::run::seat::Moment;
 
 /// How long a child may go on without letting its siblings and its supervisor have the thread.
 ///
 /// The lanes of a child share it, because they share its task: hence the atomics, which only one thread uses at a time.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub(in crate::supervisor::run) struct Stretch {
     /// Whether the child has several lanes, and begins a new stretch in each of its turns.
     by_turns: bool,
     attempts: AtomicU32,
@@ -54,7 +54,7 @@ impl Stretch {
     }
 
     /// The supervisor was woken by an attempt that now waits. Other lanes must let it have the thread.
-    pub(super) fn ring(&self) {
+    pub(in crate::supervisor::run) fn ring(&self) {
         self.rang.store(true, Ordering::Relaxed);
     }
 

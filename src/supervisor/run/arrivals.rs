@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use futures::stream::BoxStream;
 use tokio::sync::Notify;
 
-use super::contain::{Contained, EachContained, discard, lock};
 use super::seat::{Moment, NEVER};
 use super::source::Next;
 use crate::outcome::{AgentError, Cause};
+use crate::supervisor::contain::{Contained, EachContained, discard, lock};
 
 /// The stream of the items of a run.
 pub(super) type Items<J> = BoxStream<'static, Result<J, AgentError>>;

@@ -7,21 +7,19 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::bench::Bench;
-use super::contain::lock;
+use super::child::usher::Ushering;
+use super::child::{Floor, Leave, Shift, lanes};
 use super::control::Control;
-use super::finish::Leave;
-use super::lanes;
 use super::log::Span;
 use super::queue::Backlog;
-use super::run::{Place, Run};
 use super::seat::{Occupant, Role, Seat};
-use super::shift::{Floor, Shift};
-use super::usher::Ushering;
+use super::state::{Place, Run};
 use super::work::Work;
 use crate::outcome::Cause;
+use crate::supervisor::contain::lock;
 
 /// A run as its actors see it, whatever its types.
-pub(super) trait Crew: Send + Sync + 'static {
+pub(in crate::supervisor) trait Crew: Send + Sync + 'static {
     fn control(&self) -> &Control;
 
     fn shortest_timeout(&self) -> Option<Duration>;

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::bench::Bench;
 use super::child::{Child, Post};
 use super::control::{Control, Stop};
-use super::message::{Resume, Wake};
 use super::queue::Backlog;
-use super::run_supervisor::State;
 use super::seat::{Duty, Role, Seat};
+use super::supervisor::State;
+use crate::supervisor::message::{Resume, Wake};
 
 /// With so many children or more, further ones have several lanes, unless something else is said.
 const MOST_WITH_ONE_LANE: usize = 500;

@@ -8,13 +8,13 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::alarm::Clockwork;
 use super::finish::Leave;
-use super::run::{Place, Run};
-use super::seat::Seat;
 use super::shift::{Floor, Shift};
-use super::work::Work;
+use crate::supervisor::run::seat::Seat;
+use crate::supervisor::run::state::{Place, Run};
+use crate::supervisor::run::work::Work;
 
 /// Works in the only seat of a child.
-pub(super) async fn drive_one<W: Work>(floor: &Floor<'_, W>, seat: &Seat) -> Leave {
+pub(in crate::supervisor::run) async fn drive_one<W: Work>(floor: &Floor<'_, W>, seat: &Seat) -> Leave {
     let mut clockwork = Clockwork::new(floor.desk.control, &floor.desk.alarm, std::slice::from_ref(seat));
     let mut work = pin!(Shift::new(floor, seat).work());
     poll_fn(|cx| {
@@ -28,7 +28,11 @@ pub(super) async fn drive_one<W: Work>(floor: &Floor<'_, W>, seat: &Seat) -> Lea
 
 /// Works in all seats of a child with several lanes. It never ends by itself, but opens a lane for every seat that is
 /// sent to work, whenever it is called.
-pub(super) async fn drive_all<W: Work>(run: &Run<W>, work: &W, place: &Place<W::Output>) -> Leave {
+pub(in crate::supervisor::run) async fn drive_all<W: Work>(
+    run: &Run<W>,
+    work: &W,
+    place: &Place<W::Output>,
+) -> Leave {
     let (bench, floor) = (&*place.bench, Floor::new(run, work, place));
     let mut clockwork = Clockwork::new(floor.desk.control, &floor.desk.alarm, &bench.seats);
     // Bounded by the number of lanes, which is small.

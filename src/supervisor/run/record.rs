@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use super::contain::{discard, lock};
 use super::control::{Stop, nanos};
 use super::log::{Line, Logged};
-use super::run::Run;
 use super::seat::{Moment, NEVER};
+use super::state::Run;
 use super::work::Work;
 use crate::agent::{AgentContext, Roster, RunInfo};
 use crate::outcome::{AttemptReport, BranchReport, Failure, ParentAttempt, Report, RunEnd, RunReport};
+use crate::supervisor::contain::{discard, lock};
 
 /// Collects the [`Report`] of every run that it is [given to](crate::FanOut::record), attempt by attempt: also of runs
 /// that fail, exceed their deadline or are dropped.

@@ -9,20 +9,20 @@ use tokio::task::yield_now;
 
 use super::alarm::Alarm;
 use super::attempt::{Desk, Running};
-use super::contain::{Contained, contain, discard};
-use super::control::nanos;
 use super::finish::{Finished, Leave};
-use super::queue::{Branch, Pulled};
-use super::run::{Place, Run};
-use super::seat::{Entry, Moment, NEVER, Seat};
 use super::stretch::Stretch;
 use super::usher::step_aside;
-use super::work::Work;
 use crate::agent::{AgentContext, Attempt};
 use crate::outcome::Cause;
+use crate::supervisor::contain::{Contained, contain, discard};
+use crate::supervisor::run::control::nanos;
+use crate::supervisor::run::queue::{Branch, Pulled};
+use crate::supervisor::run::seat::{Entry, Moment, NEVER, Seat};
+use crate::supervisor::run::state::{Place, Run};
+use crate::supervisor::run::work::Work;
 
 /// What the shifts of a child have in common.
-pub(super) struct Floor<'a, W: Work> {
+pub(in crate::supervisor::run) struct Floor<'a, W: Work> {
     pub(super) run: &'a Run<W>,
     pub(super) work: &'a W,
     pub(super) place: &'a Place<W::Output>,
@@ -30,7 +30,7 @@ pub(super) struct Floor<'a, W: Work> {
 }
 
 /// The work of a child in one of its seats, from the moment it is sent there until it leaves.
-pub(super) struct Shift<'a, W: Work> {
+pub(in crate::supervisor::run) struct Shift<'a, W: Work> {
     pub(super) floor: &'a Floor<'a, W>,
     pub(super) seat: &'a Seat,
     /// The last attempt's context, for the next one.
@@ -59,7 +59,7 @@ enum Found<J> {
 type Started<'a, W> = (Running<'a, <W as Work>::Output>, Contained<<W as Work>::Job>);
 
 impl<'a, W: Work> Floor<'a, W> {
-    pub(super) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
+    pub(in crate::supervisor::run) fn new(run: &'a Run<W>, work: &'a W, place: &'a Place<W::Output>) -> Self {
         let control = run.control();
         let is_shared = place.bench.is_shared();
         let stretch = if is_shared { Stretch::shared() } else { Stretch::alone(control.now()) };
@@ -80,7 +80,7 @@ impl<'a, W: Work> Floor<'a, W> {
 
 impl<'a, W: Work> Shift<'a, W> {
     /// A child has been sent to the seat.
-    pub(super) fn new(floor: &'a Floor<'a, W>, seat: &'a Seat) -> Self {
+    pub(in crate::supervisor::run) fn new(floor: &'a Floor<'a, W>, seat: &'a Seat) -> Self {
         seat.open();
         Self { floor, seat, spare: None, now: floor.desk.control.now() }
     }

@@ -7,20 +7,20 @@ use std::time::Duration;
 use ractor::{ActorCell, ActorRef};
 use tokio::time::Instant;
 
-use super::host::Host;
-use super::message::Wake;
+use super::child::Stretch;
 use super::seat::{Duty, Moment, NEVER, Seat};
-use super::stretch::Stretch;
 use crate::agent::RunInfo;
 use crate::outcome::Cause;
 use crate::policy::Limits;
+use crate::supervisor::host::Host;
+use crate::supervisor::message::Wake;
 
 /// How long an attempt that was told to stop may take to reach an `.await`, and what it has started to end, before it
 /// counts as not stopped.
-pub(super) const YIELD_GRACE: Duration = Duration::from_millis(50);
+pub(in crate::supervisor) const YIELD_GRACE: Duration = Duration::from_millis(50);
 
 /// Limits, counters, the order to stop, and the bell that wakes the supervisor.
-pub(super) struct Control {
+pub(in crate::supervisor) struct Control {
     pub(super) info: Arc<RunInfo>,
     pub(super) limits: Limits,
     deadline: Moment,
@@ -45,7 +45,7 @@ pub(super) struct Control {
 
 /// Why a run ends before all its branches are done. The first order counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(in crate::supervisor) enum Stop {
     /// Its time is up.
     Deadline(Duration),
     /// Outcomes have decided it: the rest is no longer wanted.
@@ -125,7 +125,7 @@ impl Control {
 
     /// Orders the run to stop: nothing more is pulled, and the supervisor does the rest. `true` if this is the order that
     /// counts.
-    pub(super) fn stop(&self, stop: Stop) -> bool {
+    pub(in crate::supervisor) fn stop(&self, stop: Stop) -> bool {
         let first = self.stop.set(stop).is_ok();
         if first {
             self.info.cancelled.cancel();

@@ -7,19 +7,24 @@
 use ractor::ActorRef;
 use tokio::time::Instant;
 
-use super::contain::discard;
 use super::finish::Leave;
-use super::message::Wake;
-use super::queue::{Backlog, Pulled};
-use super::run_supervisor::State;
-use super::seat::{Duty, Role};
 use super::shift::Shift;
-use super::staff::Member;
-use super::work::Work;
+use crate::supervisor::contain::discard;
+use crate::supervisor::message::Wake;
+use crate::supervisor::run::queue::{Backlog, Pulled};
+use crate::supervisor::run::seat::{Duty, Role};
+use crate::supervisor::run::staff::Member;
+use crate::supervisor::run::supervisor::State;
+use crate::supervisor::run::work::Work;
 
 impl State {
     /// Sends the reaper to work, or sets the timer if it is not the time yet.
-    pub(super) async fn send_reaper(&mut self, backlog: &Backlog, now: Instant, myself: &ActorRef<Wake>) {
+    pub(in crate::supervisor::run) async fn send_reaper(
+        &mut self,
+        backlog: &Backlog,
+        now: Instant,
+        myself: &ActorRef<Wake>,
+    ) {
         let control = self.crew.control();
         if let Some(next) = backlog.next_expiry.and_then(|next| control.instant(next)) {
             self.timer.set(next, now, myself);
@@ -37,7 +42,7 @@ impl State {
     }
 
     /// How many children are at work that make attempts.
-    pub(super) fn driving(&self) -> usize {
+    pub(in crate::supervisor::run) fn driving(&self) -> usize {
         // In this order: should the reaper park meanwhile, one child too many is sent rather than one too few.
         let reaper =
             self.reaper().is_some_and(|reaper| reaper.bench.seats.iter().any(|seat| seat.is(Duty::Working)));
@@ -55,7 +60,7 @@ impl State {
 
 impl<W: Work> Shift<'_, W> {
     /// What the reaper does: pulls the branches that have not started, and gives each its outcome.
-    pub(super) async fn reap(mut self) -> Leave {
+    pub(in crate::supervisor::run) async fn reap(mut self) -> Leave {
         let (run, control) = (self.floor.run, self.floor.desk.control);
         loop {
             // The iterator is the user's.

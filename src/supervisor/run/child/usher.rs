@@ -10,24 +10,27 @@ use futures::future::{BoxFuture, select};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use tokio::task::yield_now;
 
-use super::arrivals::{Arrival, Arrivals, Items};
-use super::bench::Bench;
-use super::contain::{Contained, contain};
-use super::control::Stop;
-use super::crew::Crew;
-use super::message::{Resume, Wake};
-use super::run::Run;
-use super::seat::Moment;
-use super::staff::Member;
-use super::work::Work;
 use crate::outcome::Cause;
+use crate::supervisor::contain::{Contained, contain};
+use crate::supervisor::message::{Resume, Wake};
+use crate::supervisor::run::arrivals::{Arrival, Arrivals, Items};
+use crate::supervisor::run::bench::Bench;
+use crate::supervisor::run::control::Stop;
+use crate::supervisor::run::crew::Crew;
+use crate::supervisor::run::seat::Moment;
+use crate::supervisor::run::staff::Member;
+use crate::supervisor::run::state::Run;
+use crate::supervisor::run::work::Work;
 
 /// Polls the stream of the items, so that nobody else has to, and puts down what arrives. It has a seat, in which it makes
 /// no attempts, and is ended with its run like any child.
 pub(super) struct Usher;
 
 /// Hires the usher, if the items of the run come from a stream.
-pub(super) async fn hire(crew: &Arc<dyn Crew>, supervisor: &ActorRef<Wake>) -> HashMap<ActorId, Member> {
+pub(in crate::supervisor::run) async fn hire(
+    crew: &Arc<dyn Crew>,
+    supervisor: &ActorRef<Wake>,
+) -> HashMap<ActorId, Member> {
     let Some((bench, ushering)) = Arc::clone(crew).usher() else { return HashMap::new() };
     match Usher::spawn_linked(None, Usher, ushering, supervisor.get_cell()).await {
         Ok((actor, _)) => HashMap::from([(actor.get_id(), Member { actor, bench, opened: 1 })]),
@@ -84,7 +87,7 @@ pub(super) async fn step_aside() {
 /// What an usher does: poll, put down, wake the supervisor, wait for room.
 ///
 /// However it ends, the stream is dropped, and where that is not the stream's own end, the run stops.
-pub(super) struct Ushering<W: Work> {
+pub(in crate::supervisor::run) struct Ushering<W: Work> {
     run: Arc<Run<W>>,
     arrivals: Arc<Arrivals<W::Job>>,
     bench: Arc<Bench>,
@@ -109,13 +112,17 @@ enum Turn {
 const LONGEST_TURN: Moment = 100_000;
 
 impl<W: Work> Ushering<W> {
-    pub(super) fn new(run: Arc<Run<W>>, arrivals: Arc<Arrivals<W::Job>>, bench: Arc<Bench>) -> Self {
+    pub(in crate::supervisor::run) fn new(
+        run: Arc<Run<W>>,
+        arrivals: Arc<Arrivals<W::Job>>,
+        bench: Arc<Bench>,
+    ) -> Self {
         let items = arrivals.take_items().into();
         Self { run, arrivals, bench, items, patience: 1, is_done: false }
     }
 
     /// Works until the stream ends or the run stops.
-    pub(super) async fn work(mut self) {
+    pub(in crate::supervisor::run) async fn work(mut self) {
         let cancelled = self.run.control().info.cancelled.clone();
         select(pin!(cancelled.cancelled()), pin!(self.usher())).await;
     }

@@ -6,17 +6,17 @@ use std::task::Waker;
 
 use futures::task::AtomicWaker;
 
-use super::contain::lock;
 use super::control::Control;
 use super::seat::{Duty, Moment, NEVER, Role, Seat};
 use crate::agent::Bodies;
+use crate::supervisor::contain::lock;
 
 /// The seats of one child: as many as it has lanes, which is one unless the run is very wide.
 ///
 /// A child with one seat is sent to work by a message. One with several is never done with that message: it waits for
 /// its lanes, and is called when another one is wanted.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(in crate::supervisor) struct Bench {
     pub(super) number: usize,
     pub(super) role: Role,
     pub(super) seats: Box<[Seat]>,
@@ -152,7 +152,7 @@ impl Bench {
 
     /// In how many seats a child, or a body that it has left behind, still runs. An usher makes no attempts: it runs while
     /// the stream does not return from being polled.
-    pub(super) fn running(&self) -> usize {
+    pub(in crate::supervisor) fn running(&self) -> usize {
         let ushers = self.role == Role::Usher;
         self.seats.iter().filter(|seat| seat.is_running() || ushers && seat.is_polling()).count()
     }

@@ -6,10 +6,10 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::control::YIELD_GRACE;
-use super::message::Wake;
-use super::run_supervisor::{LOOK_AGAIN, State};
 use super::staff::Member;
-use super::tree::LAST_WORDS;
+use super::supervisor::{LOOK_AGAIN, State};
+use crate::supervisor::message::Wake;
+use crate::supervisor::tree::LAST_WORDS;
 
 /// How much longer the last children of a stopped run are waited for if they only have to be scheduled to end.
 const LONGEST_END: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use std::task::Context;
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::control::Control;
-use super::seat::{Moment, NEVER, Seat};
+use crate::supervisor::run::control::Control;
+use crate::supervisor::run::seat::{Moment, NEVER, Seat};
 
 /// When the attempts of a child that wait want to be woken: the earliest of these moments.
 ///

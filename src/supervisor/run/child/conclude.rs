@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::Ended;
-use super::contain::{Contained, discard};
-use super::log::Span;
-use super::queue::Branch;
-use super::seat::{NEVER, Turn};
 use super::shift::Shift;
-use super::work::Work;
 use crate::outcome::{AgentError, Cause, Failure, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
+use crate::supervisor::contain::{Contained, discard};
+use crate::supervisor::run::log::Span;
+use crate::supervisor::run::queue::Branch;
+use crate::supervisor::run::seat::{NEVER, Turn};
+use crate::supervisor::run::work::Work;
 
 /// How a branch stands after an attempt.
 pub(super) enum Concluded {

@@ -9,14 +9,14 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::task::JoinHandle;
 
 use super::collect::Rest;
-use super::contain::EachContained;
 use super::control::Stop;
-use super::run::Run;
-use super::tree::TreeHandle;
+use super::execute::{Order, StopOnDrop, spawn};
+use super::state::Run;
 use super::work::Work;
-use super::{Order, StopOnDrop};
 use crate::agent::AgentContext;
 use crate::outcome::Outcome;
+use crate::supervisor::contain::EachContained;
+use crate::supervisor::tree::TreeHandle;
 
 /// Runs all branches of `order`, and gives the outcomes in the order of completion. Nothing starts before the first poll;
 /// dropping the stream stops the run.
@@ -59,7 +59,7 @@ impl<W: Work> Feed<W> {
         let (lodging, parent, system) = (order.lodging(), order.parent.take(), order.system.take());
         let run = Arc::new(Run::new(order, parent.as_ref(), lodging.as_ref()));
         let _stop_on_drop = StopOnDrop(Arc::clone(&run));
-        let ended = super::spawn(&run, lodging).await;
+        let ended = spawn(&run, lodging).await;
         let (taken, rest) = (EachContained::default(), None);
         Self { run, _stop_on_drop, _system: system, parent, ended, taken, rest }
     }

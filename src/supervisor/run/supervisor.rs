@@ -9,24 +9,24 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::bench::Bench;
+use super::child::usher;
 use super::closing::Closing;
 use super::control::{Stop, YIELD_GRACE};
 use super::crew::Crew;
-use super::death::Death;
-use super::message::Wake;
 use super::queue::Backlog;
 use super::seat::{NEVER, Role};
 use super::staff::Member;
-use super::timer::Timer;
-use super::tree::Admission;
-use super::usher;
 use crate::outcome::Cause;
+use crate::supervisor::death::Death;
+use crate::supervisor::message::Wake;
+use crate::supervisor::timer::Timer;
+use crate::supervisor::tree::Admission;
 
 /// Supervises one run. It hosts no attempt and polls no code of the user's, so it always answers.
 pub(super) struct RunSupervisor;
 
 /// When to look again at what changes without a sign.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(1);
+pub(in crate::supervisor) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// A moment for what nothing asks for: a watch or a kill beyond what the clock can tell.
 const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::contain::{EachContained, discard, lock};
 use super::control::Stop;
 use super::log::Span;
-use super::run::Run;
 use super::seat::Duty;
 use super::source::{Cursor, Next};
+use super::state::Run;
 use super::work::Work;
 use crate::outcome::{Failure, Outcome, RunEnd};
+use crate::supervisor::contain::{EachContained, discard, lock};
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {

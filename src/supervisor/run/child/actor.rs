@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::bench::Bench;
-use super::crew::Crew;
 use super::finish::Leave;
-use super::message::Resume;
+use crate::supervisor::message::Resume;
+use crate::supervisor::run::bench::Bench;
+use crate::supervisor::run::crew::Crew;
 
 /// Hosts the attempts of one seat, one at a time, and dies of the first that panics: what the agent's code has left
 /// behind dies with it. One with several lanes hosts as many attempts at a time, and outlives those that panic: the
 /// others are not to die of them.
-pub(super) struct Child;
+pub(in crate::supervisor::run) struct Child;
 
 /// The place of a child. However the child ends, also before it has done anything, and also without a supervisor that
 /// would bury it, the seat shows it.
-pub(super) struct Post {
+pub(in crate::supervisor::run) struct Post {
     crew: Arc<dyn Crew>,
     bench: Arc<Bench>,
     /// How many children had the bench before.
@@ -24,7 +24,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    pub(super) fn new(crew: &Arc<dyn Crew>, bench: &Arc<Bench>) -> Self {
+    pub(in crate::supervisor::run) fn new(crew: &Arc<dyn Crew>, bench: &Arc<Bench>) -> Self {
         let (crew, bench) = (Arc::clone(crew), Arc::clone(bench));
         let predecessors = bench.predecessors();
         Self { crew, bench, predecessors }

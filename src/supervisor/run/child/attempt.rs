@@ -10,13 +10,13 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::alarm::Alarm;
-use super::contain::{Contained, contain, discard};
-use super::control::{Control, Suspended, YIELD_GRACE};
-use super::seat::Seat;
 use super::stretch::Stretch;
 use crate::agent::AgentContext;
 use crate::agent::ambient::within;
 use crate::outcome::AgentError;
+use crate::supervisor::contain::{Contained, contain, discard};
+use crate::supervisor::run::control::{Control, Suspended, YIELD_GRACE};
+use crate::supervisor::run::seat::Seat;
 
 /// How an attempt ended.
 pub(super) enum Ended<O> {
