@@ -24,6 +24,9 @@ pub(super) const LONGEST_PAYLOAD: usize = 16 << 20;
 /// How many attempts a launch gets where its agent has no restart policy.
 const ATTEMPTS: u32 = 5;
 
+/// How many deaths of its process make a launch a dead letter, where it does not say otherwise.
+const CRASHES: u32 = 3;
+
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
 /// The `Ok` means that the intent is as durable as the journal makes it; with a
@@ -57,7 +60,7 @@ impl<O> Launch<O> {
         let terms = Terms {
             delivery: Delivery::AtLeastOnce,
             restart: RestartTerms::from(&restart),
-            max_crashes: 3,
+            max_crashes: CRASHES,
             timeout: agent.default_timeout(),
             retention: Duration::from_secs(24 * 60 * 60),
             priority: 0,
@@ -81,6 +84,24 @@ impl<O> Launch<O> {
     /// that it [was there](Ticket::is_known); with another input it is an error.
     pub fn key(mut self, key: impl ToString) -> Self {
         self.key = Some(key.to_string());
+        self
+    }
+
+    /// How many deaths of its process the launch survives while it is the only suspect that runs; after the last of them it is
+    /// a dead letter. The default is 3, and `u32::MAX` means that there is no such limit.
+    ///
+    /// What runs when a process dies becomes a suspect, which does not count yet: suspects run again one at a time, and from
+    /// then on each death is that of one launch. An attempt that ends by itself takes the suspicion away, but not the count.
+    ///
+    /// # Panics
+    /// If `deaths` is zero.
+    #[track_caller]
+    pub fn max_crashes(mut self, deaths: u32) -> Self {
+        assert!(
+            deaths > 0,
+            "`max_crashes` needs at least one death: with none, a launch would be dead before any"
+        );
+        self.terms.max_crashes = deaths;
         self
     }
 
