@@ -53,10 +53,18 @@ impl Local {
         Self { store, life, news, longest_payload, interval: None }
     }
 
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = Some(interval);
     }
 
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
     pub(crate) fn durability(&self) -> Durability {
         self.interval.map_or(Durability::Immediate, Durability::Buffered)
     }
