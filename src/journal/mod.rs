@@ -19,7 +19,6 @@
 mod backend;
 mod clock;
 mod contract;
-pub(crate) mod digest;
 mod error;
 mod exchange;
 #[cfg(feature = "sled")]

@@ -5,6 +5,7 @@
 //! | [`Launch`] | what is to be recorded; awaiting it gives a ticket once the intent is durable |
 //! | [`LaunchMany`] | many of them, recorded together |
 //! | [`Ticket`] | the receipt: where the launch stands, and its outcome |
+//! | `Launcher` | what a system launches with; from within attempts as well |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
 //! | `Claims` | the items of that run: as many launches as there are free slots |
@@ -17,8 +18,10 @@ mod bytes;
 mod claims;
 mod dispatcher;
 mod error;
+mod launcher;
 mod life;
 mod many;
+mod nested;
 mod outcome;
 mod patience;
 mod request;
@@ -28,6 +31,7 @@ mod work;
 pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
+pub(crate) use launcher::Launcher;
 pub use many::LaunchMany;
 pub use request::Launch;
 pub use ticket::Ticket;

@@ -17,12 +17,13 @@ pub struct Ticket<O> {
     journal: Arc<dyn Journal>,
     id: LaunchId,
     known: bool,
+    input_differs: bool,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> Ticket<O> {
     pub(crate) fn new(journal: Arc<dyn Journal>, id: LaunchId, known: bool) -> Self {
-        Self { journal, id, known, output: PhantomData }
+        Self { journal, id, known, input_differs: false, output: PhantomData }
     }
 
     /// The launch's identity. It stays the same over attempts and restarts.
@@ -33,6 +34,17 @@ impl<O> Ticket<O> {
     /// Whether the launch was recorded before, under the same key.
     pub fn is_known(&self) -> bool {
         self.known
+    }
+
+    /// Whether the launch was recorded before with another input, which it keeps: only for launches from within an attempt
+    /// that have no key of their own, see [`AgentContext::launch`](crate::AgentContext::launch).
+    pub fn input_differs(&self) -> bool {
+        self.input_differs
+    }
+
+    pub(super) fn with_other_input(mut self) -> Self {
+        self.input_differs = true;
+        self
     }
 
     /// What is recorded of the launch: when, how often it was tried, how its attempts ended.
@@ -119,7 +131,7 @@ impl<O: Payload> Ticket<O> {
 
 impl<O> Clone for Ticket<O> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.journal), self.id, self.known)
+        Self { journal: Arc::clone(&self.journal), output: PhantomData, ..*self }
     }
 }
 

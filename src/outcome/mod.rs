@@ -8,6 +8,7 @@ mod agent_error;
 mod all_error;
 mod any_error;
 mod cause;
+pub(crate) mod digest;
 mod failure;
 mod launch_id;
 mod report;

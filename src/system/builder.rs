@@ -12,9 +12,9 @@ use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
 use crate::journal::{Journal, Scope, WallClock};
-use crate::launch::{Dispatcher, Runnable, bytes_view};
+use crate::launch::{Dispatcher, Launcher, Runnable, bytes_view};
 use crate::policy::{Intensity, Limits};
-use crate::supervisor::tree::{Parent, Tree};
+use crate::supervisor::tree::{Annex, Parent, Tree};
 
 /// The supervisor under which launches run.
 const MAIN: &str = "main";
@@ -165,19 +165,19 @@ impl Builder {
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
-        let journal = match self.journal.take() {
-            Some(journal) => Some(self.open(journal).await?),
+        let annex = match self.journal.take() {
+            Some(journal) => Some(self.open(journal).await? as Annex),
             None => None,
         };
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
-        match Tree::start(supervisors, self.intensity, self.parent).await {
-            Ok(tree) => Ok(System::new(tree, self.agents, journal)),
+        match Tree::start(supervisors, self.intensity, self.parent, annex).await {
+            Ok(tree) => Ok(System::new(tree, self.agents)),
             Err(problem) => Err(StartError::new(vec![Problem::Supervisor(problem)])),
         }
     }
 
     /// Opens the journal, and appoints the service that runs its launches.
-    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<dyn Journal>, StartError> {
+    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
         let Launches { concurrency, most_pending } = self.launches;
         let (agents, clock) = (self.runnables.keys().cloned().collect(), self.clock.clone());
         let started = journal.start(Scope { agents, most_pending, clock }).await;
@@ -185,7 +185,7 @@ impl Builder {
         let runnables = std::mem::take(&mut self.runnables);
         let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);
         self.supervisor(MAIN).host(Arc::new(dispatcher));
-        Ok(journal)
+        Ok(Arc::new(Launcher::new(journal, self.agents.keys().cloned().collect())))
     }
 }
 

@@ -13,6 +13,7 @@ mod actors;
 mod axum_service;
 mod blocking;
 mod buffered;
+mod child_launches;
 mod context;
 mod directory;
 mod drops;

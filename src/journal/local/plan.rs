@@ -289,7 +289,7 @@ pub(super) fn key_of(head: &Head) -> Option<u128> {
 
 /// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
 pub(super) fn fingerprint(text: &str) -> u128 {
-    crate::journal::digest::of(text.as_bytes())
+    crate::outcome::digest::of(text.as_bytes())
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(
