@@ -3,7 +3,8 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Launch`] | what is to be recorded; awaiting it gives a ticket once the intent is durable |
-//! | [`Ticket`] | the receipt: where the launch stands, and its outcome |
+//! | [`Ticket`] | the receipt: where the launch stands, its outcome, and what somebody decides about it |
+//! | [`Launches`] | the recorded ones that a filter means, page by page, and decisions about many |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
 //! | `Claims` | the items of that run: as many launches as there are free slots |
@@ -17,6 +18,7 @@ mod claims;
 mod dispatcher;
 mod error;
 mod life;
+mod listing;
 mod outcome;
 mod patience;
 mod request;
@@ -26,5 +28,6 @@ mod work;
 pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
+pub use listing::Launches;
 pub use request::Launch;
 pub use ticket::Ticket;

@@ -13,8 +13,7 @@ use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
 use crate::journal::Journal;
-use crate::launch::{Launch, LaunchErrorKind, Ticket};
-use crate::outcome::LaunchId;
+use crate::launch::{Launch, LaunchErrorKind};
 use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
@@ -53,7 +52,7 @@ use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 pub struct System {
     tree: TreeHandle,
     agents: Arc<BTreeMap<String, AgentRef<Value, Value>>>,
-    journal: Option<Arc<dyn Journal>>,
+    pub(super) journal: Option<Arc<dyn Journal>>,
 }
 
 impl System {
@@ -139,12 +138,6 @@ impl System {
             Some(journal) => Ok(Arc::clone(journal)),
         };
         Launch::new(journal, agent, &input)
-    }
-
-    /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch
-    /// shows when the ticket is asked. `None` if the system has no journal.
-    pub fn ticket<O: Payload>(&self, id: LaunchId) -> Option<Ticket<O>> {
-        self.journal.as_ref().map(|journal| Ticket::new(Arc::clone(journal), id, true))
     }
 
     /// What the system is doing.

@@ -10,9 +10,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod aliases;
 mod axum_service;
 mod blocking;
 mod context;
+mod dead_letters;
 mod directory;
 mod drops;
 mod endings;
@@ -28,6 +30,7 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_listing;
 mod launches;
 mod launches_disk;
 mod layers;
@@ -41,6 +44,7 @@ mod recorder;
 mod recorder_deaths;
 mod residents;
 mod restarts;
+mod results;
 mod scenarios;
 mod seams;
 mod support;

@@ -31,7 +31,7 @@ impl Plan {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
-        let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
         let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
@@ -47,7 +47,7 @@ impl Plan {
         self.untold = Untold::default();
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
-        self.ledger = Ledger::default();
+        self.ledger = Ledger::new(&self.scope.aliases);
         self.load(now)?;
         // What seemed to have failed may be there.
         self.news.ready.send_replace(());
