@@ -19,6 +19,7 @@ mod directory;
 mod drops;
 mod endings;
 mod examples;
+mod export;
 mod failures;
 mod foreach_stream;
 mod input;
