@@ -3,6 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Launch`] | what is to be recorded; awaiting it gives a ticket once the intent is durable |
+//! | [`LaunchMany`] | many of them, recorded together |
 //! | [`Ticket`] | the receipt: where the launch stands, its outcome, and what somebody decides about it |
 //! | [`Launches`] | the recorded ones that a filter means, page by page, and decisions about many |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
@@ -19,6 +20,7 @@ mod dispatcher;
 mod error;
 mod life;
 mod listing;
+mod many;
 mod outcome;
 mod patience;
 mod request;
@@ -29,5 +31,6 @@ pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
 pub use listing::Launches;
+pub use many::LaunchMany;
 pub use request::Launch;
 pub use ticket::Ticket;

@@ -13,6 +13,7 @@ mod actors;
 mod aliases;
 mod axum_service;
 mod blocking;
+mod buffered;
 mod context;
 mod dead_letters;
 mod directory;

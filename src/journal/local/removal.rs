@@ -33,6 +33,7 @@ impl Plan {
         // Whoever waits for its end learns that there is none; what has waited behind it may start.
         self.untold.ended.push(id);
         self.untold.pending = true;
+        self.must_sync();
         Ok(pieces)
     }
 
@@ -53,6 +54,8 @@ impl Plan {
         if !more {
             self.unmark(id);
         }
+        // The rest is looked for in the store, not in what waits.
+        self.must_sync();
         Ok(more)
     }
 }
