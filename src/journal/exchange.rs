@@ -49,7 +49,7 @@ pub struct Claim {
     pub attempt: u32,
     /// The life of the journal in which it was claimed.
     pub epoch: u64,
-    /// The agent that shall make it.
+    /// The agent that shall make it, by its name of today.
     pub agent: String,
     /// The launch's key.
     pub key: Option<String>,

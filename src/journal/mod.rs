@@ -11,6 +11,7 @@
 //! | [`Terms`] | what is promised for a launch when it is recorded |
 //! | `intent` | what is recorded of a launch (`Head`), and how it moves from state to state (`step`): pure |
 //! | `local` | a journal over a store of this process: group commit, recovery, indexes |
+//! | [`Exported`] | what comes of [`SledJournal::export`]: launches as lines of JSON, to keep, to move and to repair |
 //! | `record` | how a record stands in a store; the only place that names bincode |
 //! | `store`, `sled` | pairs of keys and values, in memory and on disk |
 //!
@@ -35,6 +36,8 @@ pub(crate) mod sample;
 pub(crate) mod sled;
 pub(crate) mod store;
 mod terms;
+#[cfg(feature = "sled")]
+mod transfer;
 
 pub use backend::MemoryJournal;
 #[cfg(feature = "sled")]
@@ -45,3 +48,5 @@ pub use error::{JournalError, JournalErrorKind};
 pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused};
 pub use launch_record::{AttemptEnd, EndedBy, LaunchFilter, LaunchRecord, LaunchStatus};
 pub use terms::{Delivery, Due, Terms};
+#[cfg(feature = "sled")]
+pub use transfer::{ExportError, Exported, ImportError, Skipped};

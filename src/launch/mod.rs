@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`Launch`] | what is to be recorded; awaiting it gives a ticket once the intent is durable |
 //! | [`LaunchMany`] | many of them, recorded together |
-//! | [`Ticket`] | the receipt: where the launch stands, and its outcome |
+//! | [`Ticket`] | the receipt: where the launch stands, its outcome, and what somebody decides about it |
+//! | [`Launches`] | the recorded ones that a filter means, page by page, and decisions about many |
 //! | `Launcher` | what a system launches with; from within attempts as well |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
@@ -20,6 +21,7 @@ mod dispatcher;
 mod error;
 mod launcher;
 mod life;
+mod listing;
 mod many;
 mod nested;
 mod outcome;
@@ -32,6 +34,7 @@ pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
 pub(crate) use launcher::Launcher;
+pub use listing::Launches;
 pub use many::LaunchMany;
 pub use request::Launch;
 pub use ticket::Ticket;

@@ -11,6 +11,7 @@ mod cause;
 pub(crate) mod digest;
 mod failure;
 mod launch_id;
+mod launch_uri;
 mod report;
 mod run_id;
 
@@ -22,5 +23,6 @@ pub use cause::Cause;
 pub(crate) use failure::Parts;
 pub use failure::{Failure, Outcome};
 pub use launch_id::{BadLaunchId, LaunchId};
+pub use launch_uri::BadLaunchUri;
 pub use report::{AttemptReport, BranchReport, Counts, ParentAttempt, Report, RunEnd, RunReport};
 pub use run_id::RunId;

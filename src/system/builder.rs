@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::aliases::Aliases;
 use super::handle::System;
 use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
@@ -42,6 +43,7 @@ pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
     /// The same agents, for launches.
     runnables: BTreeMap<String, Runnable>,
+    pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
     launches: Launches,
@@ -58,7 +60,8 @@ impl Builder {
     /// them; what is set on the returned reference belongs to that reference. Only agents that shall be found by their
     /// name need to be registered: any other agent runs in a system just as well.
     ///
-    /// Launches of the agent are journaled under its name: once there are any, it must not change.
+    /// Launches of the agent are journaled under its name: once there are any, it changes only with an
+    /// [`alias`](Builder::alias).
     ///
     /// Two agents of one name, one without a name, or one with a name longer than 256 bytes make
     /// [`start`](Builder::start) fail.
@@ -162,6 +165,7 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<System, StartError> {
+        self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
@@ -180,7 +184,8 @@ impl Builder {
     async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
         let Launches { concurrency, most_pending } = self.launches;
         let (agents, clock) = (self.runnables.keys().cloned().collect(), self.clock.clone());
-        let started = journal.start(Scope { agents, most_pending, clock }).await;
+        let aliases = std::mem::take(&mut self.aliases).into_names();
+        let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         let runnables = std::mem::take(&mut self.runnables);
         let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);

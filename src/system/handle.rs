@@ -13,8 +13,7 @@ use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
 use crate::journal::Journal;
-use crate::launch::{Launch, LaunchMany, Launcher, Ticket};
-use crate::outcome::LaunchId;
+use crate::launch::{Launch, LaunchMany, Launcher};
 use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
@@ -105,7 +104,7 @@ impl System {
     }
 
     /// Launches an agent: durable fire and forget. Awaiting the [`Launch`] records the intent in the journal and gives a
-    /// [`Ticket`]; from then on the agent is run until an outcome is recorded or its attempts are spent, also if the
+    /// [`Ticket`](crate::Ticket); from then on the agent is run until an outcome is recorded or its attempts are spent, also if the
     /// caller, the agent's supervisor or the process dies meanwhile.
     ///
     /// Recorded is the launch once; run it may be more than once, because a process can die after the agent has had its
@@ -148,12 +147,6 @@ impl System {
     /// ```
     pub fn launch_many<O: Payload>(&self, launches: impl IntoIterator<Item = Launch<O>>) -> LaunchMany<O> {
         LaunchMany::new(launches)
-    }
-
-    /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch
-    /// shows when the ticket is asked. `None` if the system has no journal.
-    pub fn ticket<O: Payload>(&self, id: LaunchId) -> Option<Ticket<O>> {
-        self.journal().map(|journal| Ticket::new(journal, id, true))
     }
 
     /// What the system is doing.
@@ -215,7 +208,7 @@ impl System {
         end
     }
 
-    fn journal(&self) -> Option<Arc<dyn Journal>> {
+    pub(super) fn journal(&self) -> Option<Arc<dyn Journal>> {
         Launcher::of(self.tree.tree()).map(|launcher| Arc::clone(launcher.journal()))
     }
 

@@ -129,6 +129,53 @@ fn at_most_once_a_body_that_has_begun_is_not_begun_again() {
     }
 }
 
+#[test]
+fn who_waits_for_a_decision_is_run_again_or_settled_or_discarded() {
+    for event in ["fatal 1 1", "panic 1 1"] {
+        for (decision, state, next, answer) in [
+            ("requeue", "pending", "start 1", "running 2"),
+            ("settle", "done", "settle", "refused: the launch has ended"),
+            ("settle", "done", "requeue", "refused: the launch has ended"),
+            ("settle", "done", "discard_parked", "refused: the launch has ended"),
+            // Whoever discards removes the record; it says nothing else until then.
+            ("discard", "STATE", "discard", "STATE"),
+        ] {
+            let mut launch = Sample::new(1, true);
+            launch.apply("start 1", 1000);
+            let before = launch.apply(event, 1000);
+            assert!(["dead", "ambiguous"].contains(&&*before));
+            assert_eq!(launch.apply(decision, 1000), state.replace("STATE", &before), "{event} {decision}");
+            assert_eq!(
+                launch.apply(next, 1000),
+                answer.replace("STATE", &before),
+                "{event} {decision} {next}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_no_decision_is_neither_settled_nor_discarded() {
+    let (not_ended, ended) = ("refused: the launch has not ended", "refused: the launch has ended");
+    table(
+        Sample::new(3, false),
+        &[
+            ("settle", not_ended),
+            ("discard", not_ended),
+            // The process at hand cannot run it: that is what it waits for.
+            ("discard_parked", "pending"),
+            ("start 1", "running 1"),
+            ("settle", not_ended),
+            ("discard", not_ended),
+            ("discard_parked", not_ended),
+            ("succeed 1 1", "done"),
+            ("settle", ended),
+            ("discard", ended),
+        ],
+    );
+    table(Sample::new(3, false), &[("cancel", "cancelled"), ("settle", ended), ("discard", ended)]);
+}
+
 /// A launch with something in every field.
 fn full() -> Sample {
     let mut launch = Sample::new(3, false);

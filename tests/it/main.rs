@@ -10,15 +10,18 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod aliases;
 mod axum_service;
 mod blocking;
 mod buffered;
 mod child_launches;
 mod context;
+mod dead_letters;
 mod directory;
 mod drops;
 mod endings;
 mod examples;
+mod export;
 mod failures;
 mod foreach_stream;
 mod input;
@@ -30,6 +33,7 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_listing;
 mod launches;
 mod launches_disk;
 mod layers;
@@ -43,6 +47,7 @@ mod recorder;
 mod recorder_deaths;
 mod residents;
 mod restarts;
+mod results;
 mod scenarios;
 mod seams;
 mod support;

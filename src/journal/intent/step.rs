@@ -39,8 +39,13 @@ pub(crate) enum Event {
     Crash,
     /// Somebody does not want it any more.
     Cancel,
-    /// A dead, cancelled or ambiguous launch gets a new series of attempts.
+    /// A dead or ambiguous launch gets a new series of attempts.
     Requeue,
+    /// Somebody knows what the output of a dead or ambiguous launch is.
+    Settle { output: Stored },
+    /// Nobody wants a launch any more that waits for a decision; `parked` says whether it waits because this process cannot
+    /// run it. Its record is not changed by this: who applies it removes it.
+    Discard { parked: bool },
 }
 
 /// Why an event does not change a launch.
@@ -120,16 +125,33 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             }
             _ => Err(Refused::Ended),
         },
-        Event::Requeue => match head.state {
-            State::Dead { .. } | State::Ambiguous { .. } => {
-                (head.failures, head.crashes, head.suspect) = (0, 0, false);
-                head.state = State::Pending(None);
-                Ok(())
-            }
-            State::Pending(_) | State::Running { .. } => Err(Refused::NotEnded),
-            // Their input is gone.
-            State::Done { .. } | State::Cancelled { .. } => Err(Refused::Ended),
+        Event::Requeue => {
+            awaits_decision(head)?;
+            (head.failures, head.crashes, head.suspect) = (0, 0, false);
+            head.state = State::Pending(None);
+            Ok(())
+        }
+        Event::Settle { output } => {
+            awaits_decision(head)?;
+            head.suspect = false;
+            head.input = Stored::Gone;
+            head.state = State::Done { at: now, output };
+            Ok(())
+        }
+        Event::Discard { parked } => match head.state {
+            State::Pending(_) if parked => Ok(()),
+            _ => awaits_decision(head),
         },
+    }
+}
+
+/// Whether nothing will happen to a launch unless somebody decides.
+fn awaits_decision(head: &Head) -> Result<(), Refused> {
+    match head.state {
+        State::Dead { .. } | State::Ambiguous { .. } => Ok(()),
+        State::Pending(_) | State::Running { .. } => Err(Refused::NotEnded),
+        // Their input is gone.
+        State::Done { .. } | State::Cancelled { .. } => Err(Refused::Ended),
     }
 }
 

@@ -74,6 +74,14 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(id, Event::Requeue))
     }
 
+    fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved> {
+        Box::pin(self.local().settle(id, output))
+    }
+
+    fn discard(&self, id: LaunchId) -> Answer<'_, Moved> {
+        Box::pin(self.local().discard(id))
+    }
+
     fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ask(move |plan, _| plan.tell(id)))
     }

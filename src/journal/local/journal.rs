@@ -149,7 +149,11 @@ impl Local {
         let agents = agents.to_vec();
         let (begun, next_due) = self
             .ask(move |plan, now| {
-                let begun = plan.claim(&agents, max, now)?;
+                let mut begun = plan.claim(&agents, max, now)?;
+                for Begun { head, .. } in &mut begun {
+                    // Recorded under an old name, perhaps; it is made by the agent of today.
+                    head.agent = plan.scope.name_today(&head.agent).to_owned();
+                }
                 Ok((begun, plan.ledger.next_due(now)))
             })
             .await?;

@@ -1,7 +1,7 @@
 //! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::journal::intent::{Delivery, Head, Millis, State};
@@ -96,6 +96,16 @@ impl Ready {
 }
 
 impl Ledger {
+    /// An empty ledger, in which names under which agents were known before stand for their names of today.
+    pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
+        let mut ledger = Self::default();
+        for (alias, today) in aliases {
+            let number = ledger.agents.number(today);
+            ledger.agents.numbers.insert(alias.clone(), number);
+        }
+        ledger
+    }
+
     /// The launch under this key of this agent.
     pub(crate) fn by_key(&self, agent: &str, key: u128) -> Option<LaunchId> {
         self.keys.get(&(*self.agents.numbers.get(agent)?, key)).copied()
@@ -140,9 +150,23 @@ impl Ledger {
             self.running.insert(id, head.clone());
         }
         if let Some(key) = key {
-            self.keys.insert((agent, key), id);
+            // Two of them only where an agent was renamed: the latest counts.
+            let known = self.keys.entry((agent, key)).or_insert(id);
+            *known = id.max(*known);
         }
         self.put(id, Slot { agent, priority, due, stands });
+    }
+
+    /// A launch is not recorded any more.
+    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>) {
+        self.parked.remove(&id);
+        let Some(slot) = self.lift(id) else { return };
+        if let Some(key) = key.map(|key| (slot.agent, key)) {
+            // Another one may stand under the same fingerprint.
+            if self.keys.get(&key) == Some(&id) {
+                self.keys.remove(&key);
+            }
+        }
     }
 
     /// Whether a suspect waits, and none runs.

@@ -17,10 +17,11 @@
 mod attempts;
 mod committer;
 mod debt;
+mod decision;
 mod embedded;
 mod ids;
 mod journal;
-mod key;
+pub(super) mod key;
 mod ledger;
 mod owner;
 mod payload;
@@ -28,8 +29,11 @@ mod pieces;
 mod plan;
 mod reading;
 mod recovery;
+mod removal;
 mod view;
 mod waiting;
 
 pub use embedded::Embedded;
 pub use journal::Local;
+#[cfg(feature = "sled")]
+pub(super) use pieces::{LONGEST_INLINE, PIECE};

@@ -41,8 +41,8 @@ pub(crate) struct Plan {
 /// News that are not durable yet.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    pending: bool,
-    ended: Vec<LaunchId>,
+    pub(super) pending: bool,
+    pub(super) ended: Vec<LaunchId>,
 }
 
 impl Plan {
@@ -186,7 +186,7 @@ impl Plan {
 
     /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
     pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
+        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         for (id, attempt) in &left {
@@ -216,7 +216,7 @@ impl Plan {
 
     /// Whether a launch waits for a process that knows its agent, or can read its input.
     pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
-        let unknown = !self.scope.agents.contains(&head.agent);
+        let unknown = !self.scope.agents.contains(self.scope.name_today(&head.agent));
         matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
     }
 
