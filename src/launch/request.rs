@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -66,6 +67,19 @@ impl<O> Launch<O> {
     /// that it [was there](Ticket::is_known); with another input it is an error.
     pub fn key(mut self, key: impl ToString) -> Self {
         self.key = Some(key.to_string());
+        self
+    }
+
+    /// How long the launch is kept after it is done or cancelled, with its outcome and its key; a day unless set.
+    ///
+    /// Then it is removed, within about a minute: its ticket says [`Unknown`](crate::TicketError::Unknown), and launching
+    /// again under its key is a new launch. A launch that is not over, or that is dead or ambiguous, is kept until somebody
+    /// decides. With `Duration::ZERO` it may be gone before anybody has read the outcome: for launches of which nobody
+    /// wants one. `Duration::MAX` keeps it for ever.
+    ///
+    /// It is recorded with the launch: launching again under its key does not change it.
+    pub fn retain(mut self, time: Duration) -> Self {
+        self.terms.retention = time;
         self
     }
 

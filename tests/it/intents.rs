@@ -129,6 +129,33 @@ fn at_most_once_a_body_that_has_begun_is_not_begun_again() {
     }
 }
 
+#[test]
+fn only_what_is_done_or_cancelled_leaves() {
+    let still_wanted = "refused: the launch has not ended";
+    let ended = "refused: the launch has ended";
+    table(
+        Sample::new(1, false),
+        &[
+            ("leave", still_wanted),
+            ("start 1", "running 1"),
+            ("leave", still_wanted),
+            ("error 1 1", "dead"),
+            ("leave", still_wanted),
+            ("requeue", "pending"),
+            ("start 1", "running 2"),
+            ("succeed 1 2", "done"),
+            ("leave", "leaving"),
+            ("leave", "leaving"),
+            ("start 1", ended),
+            ("cancel", ended),
+            ("requeue", ended),
+        ],
+    );
+    table(Sample::new(1, false), &[("cancel", "cancelled"), ("leave", "leaving")]);
+    let unknown = [("start 1", "running 1"), ("crash", "ambiguous"), ("leave", still_wanted)];
+    table(Sample::new(1, true), &unknown);
+}
+
 /// A launch with something in every field.
 fn full() -> Sample {
     let mut launch = Sample::new(3, false);

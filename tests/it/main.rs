@@ -41,6 +41,8 @@ mod recorder;
 mod recorder_deaths;
 mod residents;
 mod restarts;
+mod retention;
+mod retention_kills;
 mod scenarios;
 mod seams;
 mod support;

@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Cancel,
     /// A dead, cancelled or ambiguous launch gets a new series of attempts.
     Requeue,
+    /// Nobody needs a done or cancelled launch any more, and its removal begins.
+    Leave,
 }
 
 /// Why an event does not change a launch.
@@ -129,6 +131,14 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             State::Pending(_) | State::Running { .. } => Err(Refused::NotEnded),
             // Their input is gone.
             State::Done { .. } | State::Cancelled { .. } => Err(Refused::Ended),
+        },
+        Event::Leave => match head.state {
+            State::Done { at, .. } | State::Cancelled { at } => {
+                head.state = State::Done { at, output: Stored::Gone };
+                Ok(())
+            }
+            // The dead and the ambiguous wait for somebody's decision.
+            _ => Err(Refused::NotEnded),
         },
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::expiring::Expiring;
 use crate::journal::intent::{Delivery, Head, Millis, State};
 use crate::outcome::LaunchId;
 
@@ -31,6 +32,8 @@ pub(crate) struct Ledger {
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
+    /// Launches that are done or cancelled. They have no slot.
+    pub(super) expiring: Expiring,
     pending: usize,
     /// Which agent comes first.
     turn: usize,
@@ -139,10 +142,28 @@ impl Ledger {
         if let Stands::Running { .. } = stands {
             self.running.insert(id, head.clone());
         }
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !head.is_leaving()) {
             self.keys.insert((agent, key), id);
         }
+        if let Some(at) = head.expires() {
+            self.expiring.add(at, id);
+        }
         self.put(id, Slot { agent, priority, due, stands });
+    }
+
+    /// Forgets a launch that has ended: from now on its key is free.
+    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
+        self.lift(id);
+        let agent = self.agents.numbers.get(&head.agent);
+        if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
+            // The key of a launch whose removal has begun may be another one's by now.
+            if self.keys.get(&named) == Some(&id) {
+                self.keys.remove(&named);
+            }
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.remove(at, id);
+        }
     }
 
     /// Whether a suspect waits, and none runs.
@@ -173,8 +194,8 @@ impl Ledger {
         }
         if slot.stands != Stands::Over {
             self.pending += 1;
+            self.slots.insert(id, slot);
         }
-        self.slots.insert(id, slot);
     }
 
     fn lift(&mut self, id: LaunchId) -> Option<Slot> {

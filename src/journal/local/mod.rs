@@ -10,6 +10,7 @@
 //! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
 //! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
@@ -17,6 +18,7 @@
 mod attempts;
 mod committer;
 mod embedded;
+mod expiring;
 mod ids;
 mod journal;
 mod key;
@@ -26,6 +28,7 @@ mod pieces;
 mod plan;
 mod reading;
 mod recovery;
+mod sweep;
 mod view;
 mod waiting;
 

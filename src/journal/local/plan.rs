@@ -234,8 +234,8 @@ impl Plan {
         self.ids.next(now.wall)
     }
 
-    /// What is recorded of a launch.
-    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+    /// What is stored of a launch.
+    pub(super) fn stored(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         if let Some(head) = self.ledger.running(id) {
             return Ok(Some(head.clone()));
         }
