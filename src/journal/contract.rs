@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 
 use super::JournalError;
 use super::clock::WallClock;
-use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
 use super::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
@@ -117,6 +117,18 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Waits until a launch has ended, durably. `None` if there is none with this id. May be dropped at any time.
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
+
+    /// Removes at most `max` launches that are done or cancelled, and whose retention is over, with their payloads and their
+    /// keys. All others stay, however old they are. What has begun to be removed is unknown to every other method, and its
+    /// key is free.
+    ///
+    /// It is called again and again while the system lives. One call is a small piece of work, so that nobody else waits for
+    /// it: it may remove fewer than there are, or none and only a part of a large payload. [`Swept::next`] says when
+    /// there is more to do.
+    ///
+    /// Nothing is removed while the clock cannot be trusted: from when it has gone an hour further, or less far, than time
+    /// has since the last call or the start, until it is back or the next life begins. [`Swept::suspended`] says so.
+    fn sweep(&self, max: usize) -> Answer<'_, Swept>;
 
     /// What an answer promises.
     fn durability(&self) -> Durability;

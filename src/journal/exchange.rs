@@ -68,6 +68,17 @@ pub struct Claims {
     pub next_due: Option<Duration>,
 }
 
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many launches are gone.
+    pub removed: usize,
+    /// How long until there is something to remove: zero if there is more now, none if no launch expires.
+    pub next: Option<Duration>,
+    /// Whether nothing was looked for, because the clock has jumped.
+    pub suspended: bool,
+}
+
 /// An attempt that has ended without a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedAttempt {

@@ -70,6 +70,7 @@ impl Sample {
             "settle" => Event::Settle { output: Stored::Here(b"3".to_vec()) },
             "discard" => Event::Discard { parked: false },
             "discard_parked" => Event::Discard { parked: true },
+            "leave" => Event::Leave,
             other => return format!("there is no event `{other}`"),
         };
         match step(&mut self.0, event, now) {
@@ -86,6 +87,7 @@ impl Sample {
             State::Pending(Some(due)) => format!("pending until {}{suspect}", due.at),
             State::Running { cancel: true, .. } => format!("running {} unwanted{suspect}", self.0.attempt),
             State::Running { .. } => format!("running {}{suspect}", self.0.attempt),
+            State::Done { output: Stored::Gone, .. } => "leaving".to_owned(),
             State::Done { .. } => "done".to_owned(),
             State::Dead { .. } => "dead".to_owned(),
             State::Cancelled { .. } => "cancelled".to_owned(),

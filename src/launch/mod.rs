@@ -11,6 +11,7 @@
 //! | `Life` | one life of it: a run without an end |
 //! | `Claims` | the items of that run: as many launches as there are free slots |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
+//! | `sweeper` | removes launches whose retention is over, beside the claims and the records |
 //! | `Runnable` | an agent as launches have it: bytes in, bytes out |
 //!
 //! What a launch's states are, and what moves it between them, is the journal's business (`journal/intent`).
@@ -27,6 +28,7 @@ mod nested;
 mod outcome;
 mod patience;
 mod request;
+mod sweeper;
 mod ticket;
 mod work;
 

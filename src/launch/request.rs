@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -89,6 +90,19 @@ impl<O> Launch<O> {
     /// It comes from this attempt, which will find it again.
     pub(super) fn within(mut self, cx: &AgentContext) -> Self {
         self.origin = Some(Origin { parent: cx.lineage(), position: cx.next_position(), label: None });
+        self
+    }
+
+    /// How long the launch is kept after it is done or cancelled, with its outcome and its key; a day unless set.
+    ///
+    /// Then it is removed, within about a minute: its ticket says [`Unknown`](crate::TicketError::Unknown), and launching
+    /// again under its key is a new launch. A launch that is not over, or that is dead or ambiguous, is kept until somebody
+    /// decides. With `Duration::ZERO` it may be gone before anybody has read the outcome: for launches of which nobody
+    /// wants one. `Duration::MAX` keeps it for ever.
+    ///
+    /// It is recorded with the launch: launching again under its key does not change it.
+    pub fn retain(mut self, time: Duration) -> Self {
+        self.terms.retention = time;
         self
     }
 

@@ -112,6 +112,11 @@ impl Builder {
 
     /// The clock of the times that the journal stores; that of the machine unless set. For tests of what happens when it is
     /// set forward or back.
+    ///
+    /// Launches are removed when their [retention](crate::Launch::retain) is over by this clock. To lose none to a clock that
+    /// was set wrongly, nothing is removed from when it has jumped by more than an hour, in either direction, until it
+    /// has jumped back or the system is started anew; a warning says so. The time that a machine was suspended looks
+    /// like such a jump. A clock that is wrong when the system starts is believed.
     pub fn wall_clock(&mut self, clock: WallClock) -> &mut Self {
         self.clock = clock;
         self

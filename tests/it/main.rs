@@ -48,6 +48,8 @@ mod recorder_deaths;
 mod residents;
 mod restarts;
 mod results;
+mod retention;
+mod retention_kills;
 mod scenarios;
 mod seams;
 mod support;

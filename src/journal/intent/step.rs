@@ -43,9 +43,11 @@ pub(crate) enum Event {
     Requeue,
     /// Somebody knows what the output of a dead or ambiguous launch is.
     Settle { output: Stored },
-    /// Nobody wants a launch any more that waits for a decision; `parked` says whether it waits because this process cannot
-    /// run it. Its record is not changed by this: who applies it removes it.
+    /// Nobody wants a launch any more that waits for a decision, and its removal begins; `parked` says whether it waits
+    /// because this process cannot run it.
     Discard { parked: bool },
+    /// Nobody needs a done or cancelled launch any more, and its removal begins.
+    Leave,
 }
 
 /// Why an event does not change a launch.
@@ -138,9 +140,20 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             head.state = State::Done { at: now, output };
             Ok(())
         }
-        Event::Discard { parked } => match head.state {
-            State::Pending(_) if parked => Ok(()),
-            _ => awaits_decision(head),
+        Event::Discard { parked } => {
+            if !(parked && matches!(head.state, State::Pending(_))) {
+                awaits_decision(head)?;
+            }
+            head.state = leaving(now);
+            Ok(())
+        }
+        Event::Leave => match head.state {
+            State::Done { at, .. } | State::Cancelled { at } => {
+                head.state = leaving(at);
+                Ok(())
+            }
+            // The dead and the ambiguous wait for somebody's decision.
+            _ => Err(Refused::NotEnded),
         },
     }
 }
@@ -164,6 +177,11 @@ pub(crate) fn is_current(head: &Head, epoch: u64, attempt: u32) -> Result<bool, 
         State::Pending(_) | State::Running { .. } => Err(Refused::Stale),
         _ => Err(Refused::Ended),
     }
+}
+
+/// The state of a launch that is being removed.
+fn leaving(at: Millis) -> State {
+    State::Done { at, output: Stored::Gone }
 }
 
 fn cancelled(head: &mut Head, now: Millis) -> State {

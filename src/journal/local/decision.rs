@@ -5,9 +5,10 @@ use super::key;
 use super::ledger::Now;
 use super::pieces::{LONGEST_INLINE, PIECE};
 use super::plan::Plan;
+use super::removal::CHANGES_AT_ONCE;
 use crate::journal::JournalError;
 use crate::journal::exchange::Moved;
-use crate::journal::intent::{Event, Refused, Stored, step};
+use crate::journal::intent::{Event, Head, Refused, Stored};
 use crate::outcome::LaunchId;
 
 impl Local {
@@ -17,12 +18,12 @@ impl Local {
     }
 
     pub(super) async fn discard(&self, id: LaunchId) -> Result<Moved, JournalError> {
-        let mut pieces = match self.ask(move |plan, now| plan.discard(id, now)).await? {
-            Ok(pieces) => pieces,
+        let mut gone = match self.ask(move |plan, now| plan.discard(id, now)).await? {
+            Ok(gone) => gone,
             Err(refused) => return Ok(Err(refused)),
         };
-        while pieces {
-            pieces = self.ask(move |plan, _| plan.clear(id)).await?;
+        while !gone {
+            gone = self.ask(move |plan, now| plan.discard_more(id, now)).await?;
         }
         Ok(Ok(()))
     }
@@ -47,13 +48,20 @@ impl Plan {
         Ok(Ok(()))
     }
 
-    /// Removes a launch that waits for a decision. Says whether pieces of its payloads are left.
+    /// Removes a launch that waits for a decision. Says whether nothing of it is left.
     fn discard(&mut self, id: LaunchId, now: Now) -> Result<Result<bool, Refused>, JournalError> {
-        let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
+        let Some(head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
         let parked = self.is_parked(id, &head);
-        match step(&mut head, Event::Discard { parked }, now.wall) {
-            Ok(()) => self.remove(id, &head).map(Ok),
-            Err(refused) => Ok(Err(refused)),
-        }
+        let removed = self.remove(id, head, Event::Discard { parked }, CHANGES_AT_ONCE, now)?;
+        self.must_sync();
+        Ok(removed)
+    }
+
+    /// Removes more of a launch that is leaving. Says whether nothing of it is left.
+    fn discard_more(&mut self, id: LaunchId, now: Now) -> Result<bool, JournalError> {
+        let Some(head) = self.stored(id)?.filter(Head::is_leaving) else { return Ok(true) };
+        let removed = self.remove(id, head, Event::Leave, CHANGES_AT_ONCE, now)?;
+        self.must_sync();
+        Ok(removed.unwrap_or(true))
     }
 }

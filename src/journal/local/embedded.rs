@@ -6,7 +6,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -110,6 +110,10 @@ impl<J: Embedded> Journal for J {
 
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ended(id))
+    }
+
+    fn sweep(&self, max: usize) -> Answer<'_, Swept> {
+        Box::pin(self.local().sweep(max))
     }
 
     fn durability(&self) -> Durability {

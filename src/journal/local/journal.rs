@@ -14,6 +14,7 @@ use super::key;
 use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
 use super::plan::Plan;
+use super::sweep::Agreement;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
@@ -44,6 +45,13 @@ struct Life {
     committer: Committer,
     began: Instant,
     clock: WallClock,
+    agreement: Mutex<Agreement>,
+}
+
+impl Life {
+    fn now(&self) -> Now {
+        Now { wall: self.clock.millis(), steady: self.began.elapsed() }
+    }
 }
 
 impl Local {
@@ -91,7 +99,8 @@ impl Local {
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
         let committer = starting.await.map_err(lost)??;
         // Whoever took the store is alone here.
-        let _ = self.life.set(Life { committer, began, clock });
+        let agreement = Mutex::new(Agreement::at(now));
+        let _ = self.life.set(Life { committer, began, clock, agreement });
         Ok(())
     }
 
@@ -100,10 +109,18 @@ impl Local {
         &self,
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let closed = || JournalError::new(JournalErrorKind::Closed);
-        let Life { committer, began, clock } = self.life.get().ok_or_else(closed)?;
-        let now = Now { wall: clock.millis(), steady: began.elapsed() };
-        committer.submit(now, ask).await
+        let life = self.life()?;
+        life.committer.submit(life.now(), ask).await
+    }
+
+    fn life(&self) -> Result<&Life, JournalError> {
+        self.life.get().ok_or_else(|| JournalError::new(JournalErrorKind::Closed))
+    }
+
+    /// Whether the wall clock can be trusted, as far as this journal has seen it.
+    pub(super) fn clocks_agree(&self) -> Result<bool, JournalError> {
+        let life = self.life()?;
+        Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
     pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
@@ -228,16 +245,28 @@ impl Local {
     }
 
     pub(super) async fn input(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| plan.durable_head(id)).await?.map(|head| head.input) {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::INPUTS, id, &stored).await.map(Some),
-        }
+        self.read(key::INPUTS, id, |head| Some(head.input)).await
     }
 
     pub(super) async fn output(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| Ok(plan.durable_head(id)?.and_then(Head::output))).await? {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::OUTPUTS, id, &stored).await.map(Some),
+        self.read(key::OUTPUTS, id, Head::output).await
+    }
+
+    /// Reads a payload of a launch. It may be removed meanwhile: then it is gone, and not damaged.
+    async fn read(
+        &self,
+        prefix: &'static [u8],
+        id: LaunchId,
+        which: fn(Head) -> Option<Stored>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        let look = move |plan: &mut Plan, _| Ok(plan.durable_head(id)?.and_then(which));
+        let Some(stored) = self.ask(look).await? else { return Ok(None) };
+        if stored == Stored::Gone {
+            return Ok(None);
+        }
+        match self.payload(prefix, id, &stored).await {
+            Err(error) if is_damage(&error) && self.ask(look).await?.as_ref() != Some(&stored) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -268,7 +297,7 @@ impl Local {
     }
 }
 
-fn is_damage(error: &JournalError) -> bool {
+pub(super) fn is_damage(error: &JournalError) -> bool {
     matches!(error.kind(), JournalErrorKind::Corrupt | JournalErrorKind::NewerFormat)
 }
 

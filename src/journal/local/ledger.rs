@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::expiring::Expiring;
 use crate::journal::intent::{Delivery, Head, Millis, State};
 use crate::outcome::LaunchId;
 
@@ -31,6 +32,8 @@ pub(crate) struct Ledger {
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
+    /// Launches that are done or cancelled. They have no slot.
+    pub(super) expiring: Expiring,
     pending: usize,
     /// Which agent comes first.
     turn: usize,
@@ -149,23 +152,30 @@ impl Ledger {
         if let Stands::Running { .. } = stands {
             self.running.insert(id, head.clone());
         }
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !head.is_leaving()) {
             // Two of them only where an agent was renamed: the latest counts.
             let known = self.keys.entry((agent, key)).or_insert(id);
             *known = id.max(*known);
         }
+        if let Some(at) = head.expires() {
+            self.expiring.add(at, id);
+        }
         self.put(id, Slot { agent, priority, due, stands });
     }
 
-    /// A launch is not recorded any more.
-    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>) {
+    /// Forgets a launch that has ended: from now on its key is free.
+    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
+        self.lift(id);
         self.parked.remove(&id);
-        let Some(slot) = self.lift(id) else { return };
-        if let Some(key) = key.map(|key| (slot.agent, key)) {
-            // Another one may stand under the same fingerprint.
-            if self.keys.get(&key) == Some(&id) {
-                self.keys.remove(&key);
+        let agent = self.agents.numbers.get(&head.agent);
+        if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
+            // The key of a launch whose removal has begun may be another one's by now.
+            if self.keys.get(&named) == Some(&id) {
+                self.keys.remove(&named);
             }
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.remove(at, id);
         }
     }
 
@@ -197,8 +207,8 @@ impl Ledger {
         }
         if slot.stands != Stands::Over {
             self.pending += 1;
+            self.slots.insert(id, slot);
         }
-        self.slots.insert(id, slot);
     }
 
     fn lift(&mut self, id: LaunchId) -> Option<Slot> {

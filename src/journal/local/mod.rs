@@ -10,6 +10,7 @@
 //! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
 //! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
@@ -19,6 +20,7 @@ mod committer;
 mod debt;
 mod decision;
 mod embedded;
+mod expiring;
 mod ids;
 mod journal;
 pub(super) mod key;
@@ -30,6 +32,7 @@ mod plan;
 mod reading;
 mod recovery;
 mod removal;
+mod sweep;
 mod view;
 mod waiting;
 

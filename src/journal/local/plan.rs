@@ -224,8 +224,8 @@ impl Plan {
         self.ids.next(now.wall)
     }
 
-    /// What is recorded of a launch.
-    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+    /// What is stored of a launch.
+    pub(super) fn stored(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         if let Some(head) = self.ledger.running(id) {
             return Ok(Some(head.clone()));
         }
@@ -254,6 +254,12 @@ impl Plan {
         // The end of one suspect makes way for the next.
         self.untold.pending |= self.ledger.has_way_for_suspect();
         Ok(())
+    }
+
+    /// Whoever waits for the end of a launch learns that there is none; what has waited behind it may start.
+    pub(super) fn tell_of_removal(&mut self, id: LaunchId) {
+        self.untold.ended.push(id);
+        self.untold.pending = true;
     }
 
     pub(super) fn put<T: serde::Serialize>(

@@ -66,6 +66,9 @@ impl Plan {
         self.store.scan(key::HEADS, after.as_deref(), &mut |key, record| {
             let Some(id) = key::launch(key::HEADS, key) else { return Ok(ControlFlow::Continue(())) };
             let head: Head = read(Kind::Head, key, record)?;
+            if head.is_leaving() {
+                return Ok(ControlFlow::Continue(()));
+            }
             let parked = self.is_parked(id, &head);
             if filter.matches(self.scope.name_today(&head.agent), view::status(&head, parked)) {
                 part.found.push(view::record(id, head, parked, &self.scope));
