@@ -141,7 +141,7 @@ pub(crate) fn main() -> ExitCode {
     }
     match cuts.run() {
         Ok(verdict) => {
-            verdict.findings.iter().for_each(|finding| println!("{finding}"));
+            verdict.print_findings();
             let Verdict { acknowledged, lost, twice, unopenable, .. } = verdict;
             println!("acknowledged={acknowledged} recorded_twice={twice}");
             println!("power_cut: cuts={} lost={lost} unopenable={unopenable}", cuts.arguments.times);

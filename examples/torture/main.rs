@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     }
     match result {
         Ok(verdict) => {
-            verdict.findings.iter().for_each(|finding| println!("{finding}"));
+            verdict.print_findings();
             println!("torture: cycles={} {verdict}", torture.arguments.times);
         }
         Err(error) => eprintln!("torture: {error}"),

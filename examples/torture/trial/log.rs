@@ -122,3 +122,39 @@ fn fact(line: &str) -> Result<Fact, Box<dyn Error>> {
 fn number<T: FromStr<Err: Display>>(word: Option<&str>) -> Result<T, String> {
     word.unwrap_or_default().parse().map_err(|error: T::Err| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_as_they_were_written_and_halves_are_none() -> Result<(), Box<dyn Error>> {
+        let (key, id) = (7, || String::from("a"));
+        let facts = [
+            Fact::Opened,
+            Fact::Unopenable("it is damaged".into()),
+            Fact::Try { key },
+            Fact::Acknowledged { key, id: id(), known: true },
+            Fact::Conflict { key, id: id() },
+            Fact::Forked { key, id: id() },
+            Fact::Begun { key, id: id(), attempt: 2 },
+            Fact::Done { key, id: id(), output: u64::MAX },
+            Fact::Wrong { key, id: id() },
+            Fact::Failed { key, id: id(), why: "the process died".into() },
+            Fact::Gone { key, id: id() },
+            Fact::Broken("no memory".into()),
+        ];
+        let path = std::env::temp_dir().join(format!("sortie-torture-log-{}", std::process::id()));
+        let mut log = Log::open(&path)?;
+        let half = words(&facts[7]).split_off(3);
+        (&log.0).write_all(format!("{BEGIN} {half}").as_bytes())?;
+        let next = Log::open(&path)?; // as the next child opens it
+        facts.iter().try_for_each(|fact| next.say(fact))?;
+        (&log.0).write_all(format!("{BEGIN} done 7 a 1").as_bytes())?;
+        let mut fresh = File::open(&path).map(Log)?;
+        assert_eq!(fresh.read()?, facts);
+        assert_eq!(log.read()?, []);
+        std::fs::remove_file(&path)?;
+        Ok(())
+    }
+}
