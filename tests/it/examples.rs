@@ -284,4 +284,6 @@ fn s13_power_cut_finds_nothing_wrong_where_it_can_be_shown() {
     }
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(last_line(&output), "power_cut: cuts=1 lost=0 unopenable=0");
+    assert!(text(&output).contains("\nacknowledged="), "{}", text(&output));
+    assert!(!text(&output).contains("\nacknowledged=0"), "nothing was promised, so nothing is shown");
 }

@@ -116,6 +116,11 @@ impl Judge {
         self.twice.entry(key).or_insert(what);
     }
 
+    /// How often the journal was open.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Whether the journal is of no further use, because it does not open.
     pub(crate) fn is_unopenable(&self) -> bool {
         !self.unopenable.is_empty()
