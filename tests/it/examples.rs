@@ -258,3 +258,32 @@ fn s11_crash_resume_loses_nothing() {
     assert!(number(&output, "rerun") <= 4, "{}", last_line(&output));
     assert!(text(&output).lines().any(|line| line.starts_with("killed: launched=20 done=5")));
 }
+
+#[test]
+#[cfg(unix)]
+fn s13_torture_finds_nothing_wrong() {
+    for payload in ["200", "65536"] {
+        let output = run("torture", &["--cycles", "6", "--seed", "7", "--payload", payload]);
+        assert!(output.status.success(), "{}", text(&output));
+        let last = last_line(&output);
+        assert!(last.starts_with("torture: cycles=6 acked="), "{last}");
+        assert!(last.ends_with(" lost=0 recorded_twice=0 unopenable=0"), "{last}");
+        assert!(number(&output, "acked") > 0, "{last}");
+    }
+    assert_eq!(run("torture", &["--cycles", "0"]).status.code(), Some(2));
+}
+
+#[test]
+#[cfg(unix)]
+fn s13_power_cut_finds_nothing_wrong_where_it_can_be_shown() {
+    let output = run("power_cut", &["--cuts", "1"]);
+    if output.status.code() == Some(3) {
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("power_cut: cannot be shown here: "), "{said}");
+        return;
+    }
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "power_cut: cuts=1 lost=0 unopenable=0");
+    assert!(text(&output).contains("\nacknowledged="), "{}", text(&output));
+    assert!(!text(&output).contains("\nacknowledged=0"), "nothing was promised, so nothing is shown");
+}
