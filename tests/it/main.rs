@@ -17,6 +17,7 @@ mod buffered;
 mod context;
 mod dead_letters;
 mod directory;
+mod discard_kills;
 mod drops;
 mod endings;
 mod examples;
