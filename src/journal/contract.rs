@@ -88,7 +88,7 @@ pub trait Journal: Send + Sync + 'static {
     fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved>;
 
     /// Removes a dead, ambiguous or parked launch with its payloads. From then on its id is unknown, whoever waits for it is
-    /// told so, and its key is free: launching under it again records another launch. Refused if it is neither.
+    /// told so, and its key is free: launching under it again records another launch. Refused if it is none of these.
     fn discard(&self, id: LaunchId) -> Answer<'_, Moved>;
 
     /// What is recorded of a launch; `None` if there is none with this id.

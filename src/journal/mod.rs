@@ -11,9 +11,9 @@
 //! | [`Terms`] | what is promised for a launch when it is recorded |
 //! | `intent` | what is recorded of a launch (`Head`), and how it moves from state to state (`step`): pure |
 //! | `local` | a journal over a store of this process: group commit, recovery, indexes |
-//! | [`Exported`] | what comes of [`SledJournal::export`]: launches as lines of JSON, to keep, to move and to repair |
 //! | `record` | how a record stands in a store; the only place that names bincode |
 //! | `store`, `sled` | pairs of keys and values, in memory and on disk |
+//! | `transfer` | launches as lines of JSON: out of a directory, and into a new one |
 //!
 //! A journal runs nothing: that is the business of the supervisors (`launch`).
 

@@ -96,7 +96,7 @@ impl<O> Ticket<O> {
     }
 
     /// Removes a launch that waits for a decision: one that is [dead](LaunchStatus::Dead),
-    /// [ambiguous](LaunchStatus::Ambiguous) or [parked](LaunchStatus::Parked). `false` if it is neither.
+    /// [ambiguous](LaunchStatus::Ambiguous) or [parked](LaunchStatus::Parked). `false` if it is none of these.
     ///
     /// Nothing is left of it: tickets of it, this one included, say from then on that it is
     /// [unknown](TicketError::Unknown), and its key is free for another launch.

@@ -248,6 +248,20 @@ fn newsroom_refuses_bad_arguments_by_name() {
 }
 
 #[test]
+fn dead_letters_are_listed_and_decided_about() {
+    let output = run("dead_letters", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "dead_letters: dead=6 requeued=5 done=5 discarded=1");
+    let text = text(&output);
+    let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    let expected = [("is dead:", 6), ("attempt 2: Error: the relay is out of order", 5), ("delivered to", 5)];
+    for (part, count) in expected {
+        assert_eq!(lines(part), count, "{text}");
+    }
+    assert_eq!((lines("attempt 1: Fatal: there is no such address"), lines("nobody: discarded")), (1, 1));
+}
+
+#[test]
 #[cfg(unix)]
 fn s11_crash_resume_loses_nothing() {
     let output = run("crash_resume", &[]);

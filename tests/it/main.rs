@@ -18,6 +18,7 @@ mod child_launches;
 mod context;
 mod dead_letters;
 mod directory;
+mod discard_kills;
 mod drops;
 mod endings;
 mod examples;

@@ -54,8 +54,7 @@ impl Rescue {
             Some(store) => store,
             None => latest(&directory)?,
         };
-        let copy = Copy::of(&store, directory.path())?;
-        let database = Database::open(&copy.0, directory.path())?;
+        let (copy, database) = open_copy(&store, directory.path())?;
         let known = database.commits()?;
         let expected = mark.map_or(0, |mark| mark.commits).max(Progress::read(directory.path())?);
         let missing = (known < expected).then(|| {
@@ -98,16 +97,31 @@ fn latest(directory: &Directory) -> Result<PathBuf, JournalError> {
     latest.map(|number| directory.store(number)).ok_or_else(none)
 }
 
+/// Opens a copy of a store. sled keeps a summary of its log in a file beside it, and does not open if the log is shorter than
+/// that says; without the summary it reads what there is of the log.
+fn open_copy(store: &Path, journal: &Path) -> Result<(Copy, Database), JournalError> {
+    let copy = Copy::of(store, journal, true)?;
+    match Database::open(&copy.0, journal) {
+        Err(error) if error.kind() == JournalErrorKind::Corrupt => {}
+        opened => return Ok((copy, opened?)),
+    }
+    // Before it is made anew, under the same name.
+    drop(copy);
+    let copy = Copy::of(store, journal, false)?;
+    let database = Database::open(&copy.0, journal)?;
+    Ok((copy, database))
+}
+
 impl Copy {
     /// Copies the files of a store to a new directory beside that of the journal.
-    fn of(store: &Path, journal: &Path) -> Result<Self, JournalError> {
+    fn of(store: &Path, journal: &Path, with_summary: bool) -> Result<Self, JournalError> {
         let path = quarantine::beside(journal, COPY)
             .ok_or_else(|| JournalError::from(io::Error::from(io::ErrorKind::InvalidInput)))?;
         // Left by a process that was killed: whoever copies has the lock, and there is one copy at a time.
         durable::remove_tree(&path)?;
         directory::make_new(&path)?;
         let copy = Self(path);
-        copy_files(store, &copy.0)?;
+        copy_files(store, &copy.0, &|name| with_summary || !name.starts_with("snap."))?;
         Ok(copy)
     }
 }
@@ -120,15 +134,15 @@ impl Drop for Copy {
     }
 }
 
-fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let to = to.join(entry.file_name());
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
             directory::make_new(&to)?;
-            copy_files(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
+            copy_files(&from, &to, wanted)?;
+        } else if wanted(&entry.file_name().to_string_lossy()) {
+            fs::copy(from, to)?;
         }
     }
     Ok(())
