@@ -21,6 +21,7 @@ mod failures;
 mod foreach_stream;
 mod input;
 mod intents;
+mod journal_conformance;
 mod journal_damage;
 mod journal_disk;
 mod journal_kills;
