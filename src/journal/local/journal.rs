@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::watch;
+use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
 use super::committer::Committer;
@@ -13,6 +13,7 @@ use super::key;
 use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
 use super::plan::{Begun, Fence, Plan};
+use super::turns::Turns;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::Scope;
@@ -33,6 +34,8 @@ pub struct Local {
     store: Mutex<Option<Box<dyn Store>>>,
     life: OnceLock<Life>,
     news: Arc<News>,
+    /// Outputs that are being written in pieces.
+    turns: Turns,
     pub(super) longest_payload: usize,
 }
 
@@ -46,7 +49,8 @@ struct Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        Self { store, life: OnceLock::new(), news: Arc::default(), longest_payload: LONGEST_PAYLOAD }
+        let (news, turns) = (Arc::default(), Turns::default());
+        Self { store, life: OnceLock::new(), news, turns, longest_payload: LONGEST_PAYLOAD }
     }
 
     pub(crate) fn set_longest_payload(&mut self, bytes: usize) {
@@ -86,27 +90,33 @@ impl Local {
     }
 
     pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
-        // Those whose inputs stand in their heads are one request, and so one commit.
-        let mut appended: Vec<Option<Appended>> = vec![None; intents.len()];
-        let (mut short, mut long) = (Vec::new(), Vec::new());
-        for (position, intent) in intents.into_iter().enumerate() {
-            let list = if intent.input.len() <= LONGEST_INLINE { &mut short } else { &mut long };
-            list.push((position, intent));
+        let (mut appended, mut short) = (Vec::with_capacity(intents.len()), Vec::new());
+        for intent in intents {
+            if intent.input.len() <= LONGEST_INLINE {
+                short.push(intent);
+                continue;
+            }
+            // In their order: of two under one key, the first is the one that is recorded.
+            appended.extend(self.append_short(std::mem::take(&mut short)).await?);
+            appended.push(self.append_in_pieces(intent).await?);
         }
-        if !short.is_empty() {
-            let short = self.ask(move |plan, now| {
-                let append = |(position, mut intent): (usize, Intent)| {
-                    let input = Stored::Here(std::mem::take(&mut intent.input));
-                    Ok((position, plan.append(None, intent, input, now)?))
-                };
-                short.into_iter().map(append).collect::<Result<Vec<_>, JournalError>>()
-            });
-            short.await?.into_iter().for_each(|(position, done)| appended[position] = Some(done));
+        appended.extend(self.append_short(short).await?);
+        Ok(appended)
+    }
+
+    /// Records intents whose inputs stand in their heads: one request, and so one commit.
+    async fn append_short(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
         }
-        for (position, intent) in long {
-            appended[position] = Some(self.append_in_pieces(intent).await?);
-        }
-        Ok(appended.into_iter().flatten().collect())
+        self.ask(move |plan, now| {
+            let append = |mut intent: Intent| {
+                let input = Stored::Here(std::mem::take(&mut intent.input));
+                plan.append(None, intent, input, now)
+            };
+            intents.into_iter().map(append).collect()
+        })
+        .await
     }
 
     /// Records an intent whose input is written before, in pieces.
@@ -159,16 +169,22 @@ impl Local {
         }
     }
 
-    /// Tells when there may be something to claim that there was not before.
-    pub(super) fn ready(&self) -> watch::Receiver<()> {
-        self.news.ready.subscribe()
+    /// Tells when there may be something to claim that there was not before, until the journal is closed.
+    pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        let changes = stream::unfold(self.news.ready.subscribe(), |mut ready| async move {
+            ready.changed().await.ok().map(|()| ((), ready))
+        });
+        changes.take_until(self.news.ends.closed()).fuse()
     }
 
     pub(super) async fn complete(&self, claim: &Claim, output: &[u8]) -> Result<Moved, JournalError> {
         let fence = Fence::from(claim);
+        // Held until the attempt is concluded.
+        let _turn;
         let output = if output.len() <= LONGEST_INLINE {
             Stored::Here(output.to_vec())
         } else {
+            _turn = self.turns.take(claim.id).await;
             if let Err(refused) = self.ask(move |plan, now| plan.stage_output(fence, now)).await? {
                 return Ok(Err(refused));
             }

@@ -26,6 +26,7 @@ mod pieces;
 mod plan;
 mod reading;
 mod recovery;
+mod turns;
 mod view;
 mod waiting;
 
