@@ -69,7 +69,31 @@ impl<O> Launch<O> {
         self
     }
 
-    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+    /// How many deaths of its process the launch survives while it is the only suspect that runs; after the last of them it is
+    /// a dead letter. The default is 3, and `u32::MAX` means that there is no such limit.
+    ///
+    /// What runs when a process dies becomes a suspect, which does not count yet: suspects run again one at a time, and from
+    /// then on each death is that of one launch. An attempt that ends by itself takes the suspicion away, but not the count.
+    ///
+    /// # Panics
+    /// If `deaths` is zero.
+    #[track_caller]
+    pub fn max_crashes(mut self, deaths: u32) -> Self {
+        assert!(
+            deaths > 0,
+            "`max_crashes` needs at least one death: with none, a launch would be dead before any"
+        );
+        self.terms.max_crashes = deaths;
+        self
+    }
+
+    /// The name of the agent.
+    pub(super) fn agent(&self) -> &Arc<str> {
+        &self.agent
+    }
+
+    /// What is to be recorded, and where.
+    pub(super) fn prepare(self) -> Result<(Arc<dyn Journal>, Intent), LaunchErrorKind> {
         let journal = self.journal?;
         let input = self.input.map_err(LaunchErrorKind::BadInput)?;
         let limit = journal.capabilities().longest_payload;
@@ -80,22 +104,30 @@ impl<O> Launch<O> {
         if bytes == 0 || bytes > LONGEST_KEY {
             return Err(LaunchErrorKind::BadKey { bytes, limit: LONGEST_KEY });
         }
-        let intent = Intent {
-            agent: self.agent.as_ref().to_owned(),
-            key: self.key,
-            digest: digest::of(&input),
-            input,
-            due: Due::Now,
-            terms: self.terms,
-        };
+        let (agent, digest) = (self.agent.as_ref().to_owned(), digest::of(&input));
+        let intent = Intent { agent, key: self.key, digest, input, due: Due::Now, terms: self.terms };
+        Ok((journal, intent))
+    }
+
+    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+        let (journal, intent) = self.prepare()?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
-        match appended.first() {
-            Some(Appended::New(id)) => Ok(Ticket::new(journal, *id, false)),
-            Some(Appended::Known(id)) => Ok(Ticket::new(journal, *id, true)),
-            Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(*id)),
-            Some(Appended::Full) => Err(LaunchErrorKind::Full),
-            None => Err(LaunchErrorKind::Journal(lost_answer())),
-        }
+        ticket(&journal, appended.first().copied())
+    }
+}
+
+/// The ticket of an intent of which the journal says this.
+pub(super) fn ticket<O>(
+    journal: &Arc<dyn Journal>,
+    appended: Option<Appended>,
+) -> Result<Ticket<O>, LaunchErrorKind> {
+    let journal = Arc::clone(journal);
+    match appended {
+        Some(Appended::New(id)) => Ok(Ticket::new(journal, id, false)),
+        Some(Appended::Known(id)) => Ok(Ticket::new(journal, id, true)),
+        Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(id)),
+        Some(Appended::Full) => Err(LaunchErrorKind::Full),
+        None => Err(LaunchErrorKind::Journal(lost_answer())),
     }
 }
 

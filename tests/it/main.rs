@@ -12,6 +12,7 @@
 mod actors;
 mod axum_service;
 mod blocking;
+mod buffered;
 mod context;
 mod directory;
 mod drops;
