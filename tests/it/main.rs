@@ -26,6 +26,7 @@ mod journal_conformance;
 mod journal_damage;
 mod journal_disk;
 mod journal_kills;
+mod journal_model;
 mod journal_store;
 mod keyed_stream;
 mod lanes;
