@@ -57,6 +57,6 @@ pub use system::{
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 #[doc(hidden)]
 pub mod probe {
-    pub use crate::journal::probe::{Pairs, StoreProbe, Trap};
+    pub use crate::journal::probe::{Pairs, Shelf, ShelfFault, ShelfJournal, StoreProbe, Trap};
     pub use crate::journal::sample::Sample;
 }

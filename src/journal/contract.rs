@@ -47,7 +47,7 @@ pub trait Journal: Send + Sync + 'static {
     /// With the kind [`InUse`](super::JournalErrorKind::InUse) if it has been started before.
     fn start(&self, scope: Scope) -> Answer<'_, ()>;
 
-    /// Records intents, each for itself: some may be recorded and others not. The answers are in their order.
+    /// Records intents, each for itself and in their order: some may be recorded and others not. The answers are in that order.
     fn append(&self, intents: Vec<Intent>) -> Answer<'_, Vec<Appended>>;
 
     /// Claims at most `max` launches of these agents that may start now. Their attempts have begun as far as the journal is
@@ -58,7 +58,7 @@ pub trait Journal: Send + Sync + 'static {
     fn claim<'a>(&'a self, agents: &'a [String], max: usize) -> Answer<'a, Claims>;
 
     /// Yields when there may be something to claim that there was not before, and at once if so since it was last polled.
-    /// Waits that end by themselves, for a due time, are not told. It ends with the journal.
+    /// Waits that end by themselves, for a due time, are not told. It ends when the journal is closed.
     fn changes(&self) -> BoxStream<'static, ()>;
 
     /// Concludes an attempt with its output: the launch is done, also if it was cancelled meanwhile.

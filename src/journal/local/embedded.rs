@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
@@ -34,10 +34,7 @@ impl<J: Embedded> Journal for J {
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
-        let changes = stream::unfold(self.local().ready(), |mut ready| async move {
-            ready.changed().await.ok().map(|()| ((), ready))
-        });
-        changes.boxed()
+        self.local().changes().boxed()
     }
 
     fn complete<'a>(&'a self, claim: &'a Claim, output: &'a [u8]) -> Answer<'a, Moved> {

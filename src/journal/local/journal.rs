@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::watch;
+use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
 use super::attempts::{Begun, Fence};
@@ -15,10 +15,11 @@ use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
 use super::plan::Plan;
 use super::sweep::Agreement;
+use super::turns::Turns;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved};
+use crate::journal::exchange::{Claim, Claims, Moved};
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
@@ -35,6 +36,8 @@ pub struct Local {
     store: Mutex<Option<Box<dyn Store>>>,
     life: OnceLock<Life>,
     news: Arc<News>,
+    /// Outputs that are being written in pieces.
+    turns: Turns,
     pub(super) longest_payload: usize,
     /// How long an answer may come before its commit.
     interval: Option<Duration>,
@@ -57,8 +60,8 @@ impl Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        let (life, news, longest_payload) = (OnceLock::new(), Arc::default(), LONGEST_PAYLOAD);
-        Self { store, life, news, longest_payload, interval: None }
+        let (life, news, turns) = (OnceLock::new(), Arc::default(), Turns::default());
+        Self { store, life, news, turns, longest_payload: LONGEST_PAYLOAD, interval: None }
     }
 
     #[cfg_attr(
@@ -123,45 +126,6 @@ impl Local {
         Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
-    pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
-        // Those whose inputs stand in their heads are one request, and so one commit.
-        let mut appended: Vec<Option<Appended>> = vec![None; intents.len()];
-        let (mut short, mut long) = (Vec::new(), Vec::new());
-        for (position, intent) in intents.into_iter().enumerate() {
-            let list = if intent.input.len() <= LONGEST_INLINE { &mut short } else { &mut long };
-            list.push((position, intent));
-        }
-        if !short.is_empty() {
-            let short = self.ask(move |plan, now| {
-                let append = |(position, mut intent): (usize, Intent)| {
-                    let input = Stored::Here(std::mem::take(&mut intent.input));
-                    Ok((position, plan.append(None, intent, input, now)?))
-                };
-                short.into_iter().map(append).collect::<Result<Vec<_>, JournalError>>()
-            });
-            short.await?.into_iter().for_each(|(position, done)| appended[position] = Some(done));
-        }
-        for (position, intent) in long {
-            appended[position] = Some(self.append_in_pieces(intent).await?);
-        }
-        Ok(appended.into_iter().flatten().collect())
-    }
-
-    /// Records an intent whose input is written before, in pieces.
-    async fn append_in_pieces(&self, mut intent: Intent) -> Result<Appended, JournalError> {
-        let (agent, key, digest) = (intent.agent.clone(), intent.key.clone(), intent.digest);
-        let look = self.ask(move |plan, now| match plan.look_up(&agent, key.as_deref(), digest)? {
-            Some(there) => Ok(Err(there)),
-            None => Ok(Ok(plan.stage(None, now)?)),
-        });
-        let id = match look.await? {
-            Ok(id) => id,
-            Err(there) => return Ok(there),
-        };
-        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input)).await?;
-        self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
-    }
-
     pub(super) async fn claim(&self, agents: &[String], max: usize) -> Result<Claims, JournalError> {
         let agents = agents.to_vec();
         let (begun, next_due) = self
@@ -201,16 +165,22 @@ impl Local {
         }
     }
 
-    /// Tells when there may be something to claim that there was not before.
-    pub(super) fn ready(&self) -> watch::Receiver<()> {
-        self.news.ready.subscribe()
+    /// Tells when there may be something to claim that there was not before, until the journal is closed.
+    pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        let changes = stream::unfold(self.news.ready.subscribe(), |mut ready| async move {
+            ready.changed().await.ok().map(|()| ((), ready))
+        });
+        changes.take_until(self.news.ends.closed()).fuse()
     }
 
     pub(super) async fn complete(&self, claim: &Claim, output: &[u8]) -> Result<Moved, JournalError> {
         let fence = Fence::from(claim);
+        // Held until the attempt is concluded.
+        let _turn;
         let output = if output.len() <= LONGEST_INLINE {
             Stored::Here(output.to_vec())
         } else {
+            _turn = self.turns.take(claim.id).await;
             if let Err(refused) = self.ask(move |plan, now| plan.stage_output(fence, now)).await? {
                 return Ok(Err(refused));
             }

@@ -15,6 +15,7 @@
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
 
+mod append;
 mod attempts;
 mod committer;
 mod debt;
@@ -33,6 +34,7 @@ mod reading;
 mod recovery;
 mod removal;
 mod sweep;
+mod turns;
 mod view;
 mod waiting;
 
