@@ -43,6 +43,6 @@ pub use backend::SledJournal;
 pub use clock::WallClock;
 pub use contract::{Answer, Capabilities, Durability, Journal, Scope};
 pub use error::{JournalError, JournalErrorKind};
-pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused};
+pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Want};
 pub use launch_record::{AttemptEnd, EndedBy, LaunchFilter, LaunchRecord, LaunchStatus};
 pub use terms::{Delivery, Due, Terms};

@@ -11,10 +11,16 @@ use serde_json::Value;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::ticket::Ticket;
 use crate::agent::{AgentRef, Payload};
-use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms, digest};
+use crate::journal::{
+    Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms, digest,
+};
+use crate::policy::Restart;
 
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
+
+/// How long the name of a lane may be, in bytes: it stands in the record of each of its launches.
+const LONGEST_LANE: usize = 256;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -23,7 +29,8 @@ const LONGEST_KEY: usize = 512;
 /// process: it is run until an outcome is recorded or its attempts are spent.
 ///
 /// What the agent's reference says of timeouts and restarts is recorded with the launch, and holds for it from then on, also
-/// after the agent was changed. A launch whose agent has no restart policy gets 5 attempts, with the default backoff.
+/// after the agent was changed; the launch itself may say otherwise. Without a restart policy it gets 5 attempts, with the
+/// default backoff.
 ///
 /// # Cancel safety
 /// If the future is dropped, the launch may have been recorded or not. Under a [key](Launch::key), launching again makes it
@@ -34,7 +41,10 @@ pub struct Launch<O> {
     agent: Arc<str>,
     input: Result<Vec<u8>, String>,
     key: Option<String>,
-    terms: Terms,
+    pub(super) due: Due,
+    pub(super) terms: Terms,
+    /// Whether the restart policy is the launch's own.
+    pub(super) has_restart: bool,
     output: PhantomData<fn() -> O>,
 }
 
@@ -43,10 +53,13 @@ impl<O> Launch<O> {
         journal: Result<Arc<dyn Journal>, LaunchErrorKind>,
         agent: &AgentRef<I, O>,
         input: &I,
+        delivery: Delivery,
     ) -> Self {
-        let mut terms = Terms { timeout: agent.default_timeout(), ..Terms::default() };
+        let mut terms = Terms { timeout: agent.default_timeout(), delivery, ..Terms::default() };
         if let Some(restart) = agent.default_restart() {
             terms.restart = restart.policy.clone();
+        } else if delivery == Delivery::AtMostOnce {
+            terms.restart = Restart::attempts(1);
         }
         let input = canonical(input);
         Self {
@@ -54,7 +67,9 @@ impl<O> Launch<O> {
             agent: agent.shared_name(),
             input: input.map_err(|error| error.to_string()),
             key: None,
+            due: Due::Now,
             terms,
+            has_restart: false,
             output: PhantomData,
         }
     }
@@ -80,12 +95,20 @@ impl<O> Launch<O> {
         if bytes == 0 || bytes > LONGEST_KEY {
             return Err(LaunchErrorKind::BadKey { bytes, limit: LONGEST_KEY });
         }
+        let bytes = self.terms.lane.as_ref().map_or(1, String::len);
+        if bytes == 0 || bytes > LONGEST_LANE {
+            return Err(LaunchErrorKind::BadLane { bytes, limit: LONGEST_LANE });
+        }
+        let attempts = self.terms.restart.most_attempts();
+        if self.terms.delivery == Delivery::AtMostOnce && attempts > 1 {
+            return Err(LaunchErrorKind::AtMostOnce { attempts });
+        }
         let intent = Intent {
             agent: self.agent.as_ref().to_owned(),
             key: self.key,
             digest: digest::of(&input),
             input,
-            due: Due::Now,
+            due: self.due,
             terms: self.terms,
         };
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;

@@ -12,7 +12,7 @@ use super::builder::Builder;
 use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
-use crate::journal::Journal;
+use crate::journal::{Delivery, Journal};
 use crate::launch::{Launch, LaunchErrorKind, Ticket};
 use crate::outcome::LaunchId;
 use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
@@ -138,7 +138,11 @@ impl System {
             Some(_) if self.tree.tree().phase() > Phase::Running => Err(LaunchErrorKind::ShuttingDown),
             Some(journal) => Ok(Arc::clone(journal)),
         };
-        Launch::new(journal, agent, &input)
+        // As it is registered, or stricter.
+        let registered = self.agents.get(agent.name()).is_some_and(AgentRef::is_at_most_once);
+        let at_most_once = registered || agent.is_at_most_once();
+        let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+        Launch::new(journal, agent, &input, delivery)
     }
 
     /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch

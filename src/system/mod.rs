@@ -9,6 +9,7 @@
 mod builder;
 mod handle;
 mod json;
+mod launches;
 mod start_error;
 mod status;
 mod supervisor;

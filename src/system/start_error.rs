@@ -21,6 +21,17 @@ pub(super) enum Problem {
     NamelessSupervisor,
     #[error("the name of agent `{0}` is longer than 256 bytes: it stands in every record of a launch")]
     LongName(String),
+    #[error(
+        "agent `{0}` is to run at most once, and its restart policy allows {1} attempts: \
+         register it without the policy, or without `at_most_once`"
+    )]
+    RestartsAtMostOnce(String, u32),
+    #[error("launches of agent `{0}` are to run under supervisors `{1}` and `{2}`: give it to one of them")]
+    TwoSupervisors(String, String, String),
+    #[error(
+        "something is said of launches of agent `{0}`, which is not registered: register it with the builder"
+    )]
+    UnknownAgent(String),
     #[error("{0:#}")]
     Journal(JournalError),
     #[error("{0}")]

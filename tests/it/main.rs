@@ -28,6 +28,7 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_options;
 mod launches;
 mod launches_disk;
 mod layers;

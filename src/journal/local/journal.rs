@@ -16,7 +16,7 @@ use super::plan::{Begun, Fence, Plan};
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::Scope;
-use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved};
+use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved, Want};
 use crate::journal::intent::{Event, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
@@ -124,12 +124,12 @@ impl Local {
         self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
     }
 
-    pub(super) async fn claim(&self, agents: &[String], max: usize) -> Result<Claims, JournalError> {
-        let agents = agents.to_vec();
+    pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
+        let wants = wants.to_vec();
         let (begun, next_due) = self
             .ask(move |plan, now| {
-                let begun = plan.claim(&agents, max, now)?;
-                Ok((begun, plan.ledger.next_due(now)))
+                let begun = plan.claim(&wants, max, now)?;
+                Ok((begun, plan.ledger.next_due(&wants, now)))
             })
             .await?;
         let read = begun.into_iter().map(|begun| self.with_input(begun));

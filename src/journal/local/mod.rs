@@ -9,7 +9,7 @@
 //! | `Embedded` | what is one, and so a [`Journal`](super::Journal) |
 //! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
-//! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `Ledger` | every launch by key, readiness, due time and lane, in memory |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
@@ -20,10 +20,12 @@ mod embedded;
 mod ids;
 mod journal;
 mod key;
+mod lanes;
 mod ledger;
 mod payload;
 mod pieces;
 mod plan;
+mod queue;
 mod reading;
 mod recovery;
 mod view;
