@@ -72,7 +72,7 @@ pub trait Journal: Send + Sync + 'static {
     fn release<'a>(&'a self, claim: &'a Claim, begun: bool) -> Answer<'a, Moved>;
 
     /// Gives back every attempt of these agents that stands as running in this life: whoever made them is gone. The bodies of
-    /// those launches that are in `begun` had begun, the others had not. Says how many attempts there were.
+    /// those launches that are in `begun` had begun, the others had not. Says how many launches wait for another attempt.
     fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize>;
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.

@@ -52,7 +52,7 @@ impl Dispatcher {
         Room::new(self.concurrency, Arc::clone(&self.names), &self.limits)
     }
 
-    /// Gives back what a life has left. Says how many attempts there were.
+    /// Gives back what a life has left. Says how many launches wait again.
     async fn give_back(&self) -> Result<usize, JournalError> {
         let begun = lock(&self.begun).close();
         self.journal.release_all(&self.names, &begun).await

@@ -10,6 +10,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod at_most_once;
+mod at_most_once_kills;
 mod axum_service;
 mod blocking;
 mod context;
@@ -28,7 +30,9 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_lanes;
 mod launch_options;
+mod launch_order;
 mod launches;
 mod launches_disk;
 mod layers;

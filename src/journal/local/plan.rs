@@ -188,7 +188,8 @@ impl Plan {
         Ok(Ok(head))
     }
 
-    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
+    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many wait
+    /// again.
     pub(super) fn give_back(
         &mut self,
         agents: &HashSet<Arc<str>>,
@@ -198,13 +199,15 @@ impl Plan {
         let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(head.agent.as_str());
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
+        let mut waiting = 0;
         for (id, attempt) in &left {
             let begun = begun.contains(id);
             let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun };
             // Refused only if it does not run, and then it would not be here.
-            let _ = self.advance(*id, release, now)?;
+            let released = self.advance(*id, release, now)?;
+            waiting += usize::from(released.is_ok_and(|head| matches!(head.state, State::Pending(_))));
         }
-        Ok(left.len())
+        Ok(waiting)
     }
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again.
