@@ -40,7 +40,7 @@ pub use journal::{
     AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchFilter, LaunchRecord,
     LaunchStatus, MemoryJournal, WallClock,
 };
-pub use launch::{Launch, LaunchError, LaunchErrorKind, Ticket, TicketError};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchMany, Ticket, TicketError};
 pub use outcome::{
     AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BoxError, BranchReport, Cause, Counts,
     Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,

@@ -4,6 +4,8 @@
 use std::fmt;
 #[cfg(feature = "sled")]
 use std::path::Path;
+#[cfg(feature = "sled")]
+use std::time::Duration;
 
 #[cfg(feature = "sled")]
 use super::JournalError;
@@ -45,6 +47,21 @@ impl SledJournal {
     /// read. What is damaged is set aside, never emptied.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
         SledStore::open(path.as_ref()).map(|store| Self(Local::new(store)))
+    }
+
+    /// Relaxes what is promised: launches, and outcomes of launches that run at least once, are acknowledged before they are
+    /// synced, which they are within `interval`. See [`Durability::Buffered`].
+    ///
+    /// For launches that are cheaper to lose than to wait for: of a caller's time to launch, most is the sync.
+    ///
+    /// # Panics
+    /// If the interval is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn buffered(mut self, interval: Duration) -> Self {
+        assert!(!interval.is_zero(), "an interval must be longer than zero: leave it out for none");
+        self.0.set_interval(interval);
+        self
     }
 
     /// How long an input or an output may be, in bytes; 16 MiB unless set. A longer input is refused by
@@ -103,7 +120,7 @@ impl Embedded for SledJournal {
     }
 
     fn promises(&self) -> Durability {
-        Durability::Immediate
+        self.0.durability()
     }
 }
 

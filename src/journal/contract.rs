@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 
@@ -154,6 +155,11 @@ pub enum Durability {
     /// Committed and synced: it survives the death of the process, a crash of the kernel and a power cut, as far as the disk
     /// keeps what it says it has synced.
     Immediate,
+    /// Launches, and outcomes of launches that run at least once, are acknowledged at once, and committed and synced within
+    /// this interval or after 256 changes. A crash of whatever kind loses at most what was acknowledged in the last interval,
+    /// the latest first; an outcome that is lost means another attempt. Everything else is synced before it is acknowledged:
+    /// the beginnings of attempts, cancellations, outcomes of launches that run at most once, and whatever is read.
+    Buffered(Duration),
 }
 
 /// What a journal can take.

@@ -3,6 +3,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Launch`] | what is to be recorded; awaiting it gives a ticket once the intent is durable |
+//! | [`LaunchMany`] | many of them, recorded together |
 //! | [`Ticket`] | the receipt: where the launch stands, and its outcome |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
@@ -19,6 +20,7 @@ mod claims;
 mod dispatcher;
 mod error;
 mod life;
+mod many;
 mod options;
 mod outcome;
 mod patience;
@@ -30,5 +32,6 @@ mod work;
 pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
+pub use many::LaunchMany;
 pub use request::Launch;
 pub use ticket::Ticket;

@@ -41,7 +41,8 @@ impl<O> Launch<O> {
     /// A lane waits for the first of its launches that is not done, dead or cancelled: while that is delayed, waits for
     /// another attempt, is parked or ambiguous, the others wait as well, whatever their priorities are. A dead one that is
     /// requeued goes back to its place, which is before all that were recorded after it. Lanes belong to the journal:
-    /// launches of different agents may share one, and then wait for each other.
+    /// launches of different agents may share one, and then wait for each other. An agent should not wait for the outcome of
+    /// a launch that it has put behind its own in the same lane: that does not start before it has ended.
     pub fn lane(mut self, name: impl ToString) -> Self {
         self.terms.lane = Some(name.to_string());
         self

@@ -78,13 +78,38 @@ impl<O> Launch<O> {
     /// with each other.
     ///
     /// Launching again under the same key with the same input gives the same launch, which runs once, and a ticket that says
-    /// that it [was there](Ticket::is_known); with another input it is an error.
+    /// that it [was there](Ticket::is_known); with another input it is an error. What else is said of a launch that was there,
+    /// such as its delay, changes nothing.
     pub fn key(mut self, key: impl ToString) -> Self {
         self.key = Some(key.to_string());
         self
     }
 
-    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+    /// How many deaths of its process the launch survives while it is the only suspect that runs; after the last of them it is
+    /// a dead letter. The default is 3, and `u32::MAX` means that there is no such limit.
+    ///
+    /// What runs when a process dies becomes a suspect, which does not count yet: suspects run again one at a time, and from
+    /// then on each death is that of one launch. An attempt that ends by itself takes the suspicion away, but not the count.
+    ///
+    /// # Panics
+    /// If `deaths` is zero.
+    #[track_caller]
+    pub fn max_crashes(mut self, deaths: u32) -> Self {
+        assert!(
+            deaths > 0,
+            "`max_crashes` needs at least one death: with none, a launch would be dead before any"
+        );
+        self.terms.max_crashes = deaths;
+        self
+    }
+
+    /// The name of the agent.
+    pub(super) fn agent(&self) -> &Arc<str> {
+        &self.agent
+    }
+
+    /// What is to be recorded, and where.
+    pub(super) fn prepare(self) -> Result<(Arc<dyn Journal>, Intent), LaunchErrorKind> {
         let journal = self.journal?;
         let input = self.input.map_err(LaunchErrorKind::BadInput)?;
         let limit = journal.capabilities().longest_payload;
@@ -103,22 +128,30 @@ impl<O> Launch<O> {
         if self.terms.delivery == Delivery::AtMostOnce && attempts > 1 {
             return Err(LaunchErrorKind::AtMostOnce { attempts });
         }
-        let intent = Intent {
-            agent: self.agent.as_ref().to_owned(),
-            key: self.key,
-            digest: digest::of(&input),
-            input,
-            due: self.due,
-            terms: self.terms,
-        };
+        let (agent, digest) = (self.agent.as_ref().to_owned(), digest::of(&input));
+        let intent = Intent { agent, key: self.key, digest, input, due: self.due, terms: self.terms };
+        Ok((journal, intent))
+    }
+
+    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+        let (journal, intent) = self.prepare()?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
-        match appended.first() {
-            Some(Appended::New(id)) => Ok(Ticket::new(journal, *id, false)),
-            Some(Appended::Known(id)) => Ok(Ticket::new(journal, *id, true)),
-            Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(*id)),
-            Some(Appended::Full) => Err(LaunchErrorKind::Full),
-            None => Err(LaunchErrorKind::Journal(lost_answer())),
-        }
+        ticket(&journal, appended.first().copied())
+    }
+}
+
+/// The ticket of an intent of which the journal says this.
+pub(super) fn ticket<O>(
+    journal: &Arc<dyn Journal>,
+    appended: Option<Appended>,
+) -> Result<Ticket<O>, LaunchErrorKind> {
+    let journal = Arc::clone(journal);
+    match appended {
+        Some(Appended::New(id)) => Ok(Ticket::new(journal, id, false)),
+        Some(Appended::Known(id)) => Ok(Ticket::new(journal, id, true)),
+        Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(id)),
+        Some(Appended::Full) => Err(LaunchErrorKind::Full),
+        None => Err(LaunchErrorKind::Journal(lost_answer())),
     }
 }
 

@@ -13,7 +13,7 @@ use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
 use crate::journal::{Delivery, Journal};
-use crate::launch::{Launch, LaunchErrorKind, Ticket};
+use crate::launch::{Launch, LaunchErrorKind, LaunchMany, Ticket};
 use crate::outcome::LaunchId;
 use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 
@@ -143,6 +143,26 @@ impl System {
         let at_most_once = registered || agent.is_at_most_once();
         let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
         Launch::new(journal, agent, &input, delivery)
+    }
+
+    /// Records many launches together, with one sync for a thousand of them. Awaiting the [`LaunchMany`] gives a ticket or an
+    /// error for each, in their order; one that is refused does not keep the others from being recorded.
+    ///
+    /// ```
+    /// # use sortie::{MemoryJournal, System, agent_fn};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut builder = System::builder().journal(MemoryJournal::new());
+    /// # let notify = builder.register(agent_fn(|to: String, _| async move { Ok(to) }).named("notify"));
+    /// # let system = builder.start().await?;
+    /// let everybody = ["admin@example.com", "user@example.com"];
+    /// let launches = everybody.map(|to| system.launch(&notify, to.to_owned()).key(format!("maintenance 7, {to}")));
+    /// for ticket in system.launch_many(launches).await {
+    ///     println!("{}", ticket?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn launch_many<O: Payload>(&self, launches: impl IntoIterator<Item = Launch<O>>) -> LaunchMany<O> {
+        LaunchMany::new(launches)
     }
 
     /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch

@@ -1,8 +1,13 @@
 //! Lanes: launches that run one at a time, in the order in which they were recorded.
 
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sortie::probe::Trap;
 use sortie::{
     AgentContext, AgentError, AgentRef, Backoff, Builder, LaunchStatus, MemoryJournal, Restart, SledJournal,
     System, Ticket, agent_fn,
@@ -10,7 +15,7 @@ use sortie::{
 use tokio::time::{Instant, sleep};
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND, eventually};
+use crate::support::{MS, SECOND, eventually, threads};
 
 /// What was run, and when it began.
 #[derive(Clone, Default)]
@@ -224,4 +229,140 @@ async fn a_lane_is_there_again_after_a_restart_and_waits_for_a_parked_head() {
     done(&lane.system.ticket::<()>(behind).unwrap()).await;
     assert_eq!(lane.log.names(), ["a", "a", "b", "c", "behind"]);
     assert!(lane.log.waits()[1..].iter().all(|wait| *wait >= SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_keeps_its_order_while_the_disk_is_full() {
+    let directory = Directory::new();
+    let lane = Lane::on(on_disk(&directory), Log::default()).await;
+    lane.launch("head").await.unwrap();
+    let next = lane.launch("next").await.unwrap();
+    eventually("the head", || !lane.log.names().is_empty()).await;
+    let full = Trap::fail(&directory.journal(), "store.before_batch", io::ErrorKind::StorageFull);
+    assert!(lane.launch("refused").await.is_err());
+    sleep(10 * SECOND).await;
+    // The outcome of the head cannot be recorded yet.
+    assert_eq!(lane.log.names(), ["head"]);
+    drop(full);
+    let last = lane.launch("last").await.unwrap();
+    done(&last).await;
+    done(&next).await;
+    assert_eq!(lane.log.names(), ["head", "next", "last"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_lanes_of_several_agents_keep_their_orders_whatever_is_said_of_their_launches() {
+    const LANES: usize = 7;
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut builder = System::builder().journal(MemoryJournal::new());
+    builder.launch_concurrency(5);
+    let running = Arc::new(Mutex::new([0; LANES]));
+    let order = Arc::new(Mutex::new(vec![Vec::new(); LANES]));
+    let agents = ["one", "two", "three"].map(|name| {
+        let (running, order) = (Arc::clone(&running), Arc::clone(&order));
+        let agent = agent_fn(move |(lane, n, fails): (usize, u32, u32), cx: AgentContext| {
+            let (running, order) = (Arc::clone(&running), Arc::clone(&order));
+            async move {
+                running.lock().unwrap()[lane] += 1;
+                assert_eq!(running.lock().unwrap()[lane], 1, "two of lane {lane} run at once");
+                if cx.attempt() == 1 {
+                    order.lock().unwrap()[lane].push(n);
+                }
+                sleep(MS * (n % 13)).await;
+                running.lock().unwrap()[lane] -= 1;
+                if cx.attempt() <= fails { Err("again".into()) } else { Ok(()) }
+            }
+        });
+        let restart = Restart::attempts(3).backoff(Backoff::fixed(10 * MS));
+        builder.register(AgentRef::new(agent.named(name)).restart(restart))
+    });
+    builder.launch_concurrency_of(&agents[0], 2);
+    builder.supervisor("other").launches_of(&agents[2]);
+    let system = builder.start().await.unwrap();
+    let (mut tickets, mut launched) = (Vec::new(), vec![Vec::new(); LANES]);
+    for n in 0..300 {
+        let (agent, lane, fails) = (&agents[random.usize(..3)], random.usize(..LANES), random.u32(..5));
+        let launch = system.launch(agent, (lane, n, fails)).lane(lane).priority(random.i32(-3..4));
+        let launch = if random.bool() { launch.delay(MS * random.u32(..500)) } else { launch };
+        let ticket = launch.await.unwrap();
+        let cancelled = random.u8(..8) == 0 && ticket.cancel().await.unwrap();
+        launched[lane].push((n, cancelled));
+        tickets.push(ticket);
+    }
+    for ticket in &tickets {
+        let _ = ticket.result().await.unwrap();
+    }
+    for (lane, launched) in launched.into_iter().enumerate() {
+        let order = order.lock().unwrap()[lane].clone();
+        assert!(order.is_sorted(), "lane {lane}: {order:?}");
+        // One that was cancelled may have run.
+        assert!(launched.iter().all(|(n, cancelled)| *cancelled || order.contains(n)));
+    }
+}
+
+const DIRECTORY: &str = "SORTIE_TEST_LANE";
+
+/// Notes each body in a file, and then hangs as long as another file is there.
+fn hanging(directory: &Path) -> AgentRef<u32, ()> {
+    let directory = directory.to_owned();
+    let agent = agent_fn(move |n: u32, _| {
+        let directory = directory.clone();
+        async move {
+            let mut bodies = OpenOptions::new().create(true).append(true).open(directory.join("bodies"))?;
+            bodies.write_all(format!("{n}\n").as_bytes())?;
+            if directory.join("hang").exists() {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    });
+    AgentRef::new(agent.named("work"))
+}
+
+/// Not a test: what a child process does.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os(DIRECTORY) else { return };
+    let path = Path::new(&path);
+    threads(2).block_on(async {
+        let mut builder = System::builder().journal(SledJournal::open(path.join("journal")).unwrap());
+        let agent = builder.register(hanging(path));
+        let system = builder.start().await.unwrap();
+        for n in 0..5 {
+            system.launch(&agent, n).key(n).lane("lane").await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_lane_whose_process_was_killed_goes_on_with_its_head() {
+    let directory = Directory::new();
+    fs::write(directory.path().join("hang"), "").unwrap();
+    let bodies = || fs::read_to_string(directory.path().join("bodies")).unwrap_or_default();
+    for kills in 1..=2 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "launch_lanes::child", "--nocapture", "--test-threads=1"])
+            .env(DIRECTORY, directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The head is a suspect after the first death, and nobody overtakes it.
+        while bodies().lines().count() < kills {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    fs::remove_file(directory.path().join("hang")).unwrap();
+    let mut builder = on_disk(&directory);
+    let agent = builder.register(hanging(directory.path()));
+    let system = builder.start().await.unwrap();
+    for n in 0..5 {
+        let ticket = system.launch(&agent, n).key(n).lane("lane").await.unwrap();
+        done(&ticket).await;
+    }
+    assert_eq!(bodies().lines().collect::<Vec<_>>(), ["0", "0", "0", "1", "2", "3", "4"]);
 }

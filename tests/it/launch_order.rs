@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use sortie::{AgentRef, Builder, MemoryJournal, System, agent_fn};
+use sortie::journal::{Due, Intent, Journal, Scope, Terms, Want};
+use sortie::{AgentRef, Builder, MemoryJournal, SledJournal, System, agent_fn};
 use tokio::time::{Instant, sleep};
 
+use crate::directory::Directory;
 use crate::support::{Gauge, MS, SECOND, eventually};
 
 /// What was run, in order.
@@ -260,6 +262,28 @@ async fn a_shutdown_counts_what_all_supervisors_hand_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s35_launches_are_run_under_the_supervisor_that_their_agent_has_now() {
+    let (directory, gauge) = (Directory::new(), Gauge::default());
+    let on_disk = || System::builder().journal(SledJournal::open(directory.journal()).unwrap());
+    let mut builder = on_disk();
+    let work = slow(&mut builder, "work", &gauge);
+    let system = builder.start().await.unwrap();
+    let launches = (0..4).map(|n| system.launch(&work, n).into_future());
+    let ids: Vec<_> = join_all(launches).await.into_iter().map(|ticket| ticket.unwrap().id()).collect();
+    eventually("all", || gauge.running() == 4).await;
+    system.shutdown(Duration::ZERO).await.unwrap();
+
+    let (mut builder, gauge) = (on_disk(), Gauge::default());
+    let work = slow(&mut builder, "work", &gauge);
+    builder.supervisor("another").launches_of(&work).launch_concurrency(2);
+    let system = builder.start().await.unwrap();
+    for id in ids {
+        system.ticket::<u32>(id).unwrap().result().await.unwrap().unwrap();
+    }
+    assert_eq!((gauge.begun(), gauge.peak()), (4, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_limits_and_supervisors_of_launches_is_said() {
     let mut builder = builder();
     let gauge = Gauge::default();
@@ -273,4 +297,60 @@ async fn what_is_wrong_with_limits_and_supervisors_of_launches_is_said() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems.iter().any(|text| text.contains("`known`") && text.contains("`one` and `two`")));
     assert!(problems.iter().any(|text| text.contains("`unknown`") && text.contains("register it")));
+}
+
+/// An intent of an agent.
+fn intent(agent: &str, terms: Terms) -> Intent {
+    Intent { agent: agent.to_owned(), key: None, input: b"1".to_vec(), digest: 1, due: Due::Now, terms }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s17_four_claimers_get_two_hundred_launches_once_each() {
+    let journal = Arc::new(MemoryJournal::new());
+    journal.start(Scope::new(["work".to_owned()])).await.unwrap();
+    journal.append((0..200).map(|_| intent("work", Terms::default())).collect()).await.unwrap();
+    let claimers = (0..4).map(|_| {
+        let journal = Arc::clone(&journal);
+        tokio::spawn(async move {
+            let mut ids = Vec::new();
+            loop {
+                let claimed = journal.claim(&[Want::new("work", 7)], 9).await.unwrap().claims;
+                if claimed.is_empty() {
+                    return ids;
+                }
+                assert!(claimed.len() <= 7);
+                for claim in claimed {
+                    ids.push(claim.id);
+                    assert!(journal.complete(&claim, b"1").await.unwrap().is_ok());
+                }
+            }
+        })
+    });
+    let claimed = join_all(claimers.collect::<Vec<_>>()).await;
+    let mut ids: Vec<_> = claimed.into_iter().flat_map(Result::unwrap).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_gives_no_more_of_an_agent_than_are_wanted_and_one_of_each_lane() {
+    let journal = MemoryJournal::new();
+    journal.start(Scope::new(["one", "two"].map(str::to_owned))).await.unwrap();
+    let laned = |lane: &str| Terms { lane: Some(lane.to_owned()), ..Terms::default() };
+    for terms in [Terms::default(), laned("a"), laned("a"), Terms::default(), laned("b")] {
+        journal.append(vec![intent("one", terms.clone()), intent("two", terms)]).await.unwrap();
+    }
+    let claimed = async |one: usize, two: usize, max: usize| {
+        let wants = [Want::new("one", one), Want::new("two", two), Want::new("nobody", 5)];
+        let claims = journal.claim(&wants, max).await.unwrap().claims;
+        let of = |agent: &str| claims.iter().filter(|claim| claim.agent == agent).count();
+        (of("one"), of("two"))
+    };
+    assert_eq!(claimed(0, 0, 9).await, (0, 0));
+    assert_eq!(claimed(1, 0, 9).await, (1, 0));
+    assert_eq!(claimed(9, 9, 2).await, (1, 1));
+    // In each lane there is a head of the one, and the others wait for it.
+    assert_eq!(claimed(9, 9, 9).await, (2, 1));
+    assert_eq!(claimed(9, 9, 9).await, (0, 0));
 }

@@ -14,6 +14,7 @@ mod at_most_once;
 mod at_most_once_kills;
 mod axum_service;
 mod blocking;
+mod buffered;
 mod context;
 mod directory;
 mod drops;

@@ -8,16 +8,17 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::attempts::{Begun, Fence};
 use super::committer::Committer;
 use super::key;
 use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
-use super::plan::{Begun, Fence, Plan};
+use super::plan::Plan;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
-use crate::journal::contract::Scope;
+use crate::journal::contract::{Durability, Scope};
 use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved, Want};
-use crate::journal::intent::{Event, Stored};
+use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
 use crate::journal::terms::Terms;
@@ -34,6 +35,8 @@ pub struct Local {
     life: OnceLock<Life>,
     news: Arc<News>,
     pub(super) longest_payload: usize,
+    /// How long an answer may come before its commit.
+    interval: Option<Duration>,
 }
 
 /// What there is while the journal lives.
@@ -46,7 +49,24 @@ struct Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        Self { store, life: OnceLock::new(), news: Arc::default(), longest_payload: LONGEST_PAYLOAD }
+        let (life, news, longest_payload) = (OnceLock::new(), Arc::default(), LONGEST_PAYLOAD);
+        Self { store, life, news, longest_payload, interval: None }
+    }
+
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = Some(interval);
+    }
+
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
+    pub(crate) fn durability(&self) -> Durability {
+        self.interval.map_or(Durability::Immediate, Durability::Buffered)
     }
 
     pub(crate) fn set_longest_payload(&mut self, bytes: usize) {
@@ -61,11 +81,12 @@ impl Local {
         let store = self.take_store().ok_or(JournalError::new(JournalErrorKind::InUse))?;
         let (began, clock, news) = (Instant::now(), scope.clock.clone(), Arc::clone(&self.news));
         let now = Now { wall: clock.millis(), steady: Duration::ZERO };
+        let interval = self.interval;
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let starting = tokio::task::spawn_blocking(move || {
             let mut plan = Plan::open(store, scope, news, now)?;
             plan.commit_recovery()?;
-            Committer::start(plan)
+            Committer::start(plan, interval)
         });
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
         let committer = starting.await.map_err(lost)??;
@@ -203,14 +224,14 @@ impl Local {
     }
 
     pub(super) async fn input(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| plan.head(id)).await?.map(|head| head.input) {
+        match self.ask(move |plan, _| plan.durable_head(id)).await?.map(|head| head.input) {
             None | Some(Stored::Gone) => Ok(None),
             Some(stored) => self.payload(key::INPUTS, id, &stored).await.map(Some),
         }
     }
 
     pub(super) async fn output(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| Ok(plan.head(id)?.and_then(|head| head.output()))).await? {
+        match self.ask(move |plan, _| Ok(plan.durable_head(id)?.and_then(Head::output))).await? {
             None | Some(Stored::Gone) => Ok(None),
             Some(stored) => self.payload(key::OUTPUTS, id, &stored).await.map(Some),
         }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `Local` | the journal: async, and every answer rests on what is durable |
 //! | `Embedded` | what is one, and so a [`Journal`](super::Journal) |
-//! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
+//! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
 //! | `Ledger` | every launch by key, readiness, due time and lane, in memory |
 //!
@@ -16,12 +16,14 @@
 
 mod attempts;
 mod committer;
+mod debt;
 mod embedded;
 mod ids;
 mod journal;
 mod key;
 mod lanes;
 mod ledger;
+mod owner;
 mod payload;
 mod pieces;
 mod plan;

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use super::attempts::Fence;
 use super::key;
 use super::ledger::Now;
-use super::plan::{Fence, Plan, damaged, read};
+use super::plan::{Plan, damaged, read};
 use crate::journal::JournalError;
 use crate::journal::exchange::Moved;
 use crate::journal::intent::{Head, State, Stored};
@@ -23,6 +24,8 @@ impl Plan {
     pub(crate) fn stage(&mut self, id: Option<LaunchId>, now: Now) -> Result<LaunchId, JournalError> {
         let id = id.unwrap_or_else(|| self.next_id(now));
         self.put(Kind::Staging, key::of(key::STAGING, id), &())?;
+        // Pieces are looked for in the store, not in what waits.
+        self.must_sync();
         Ok(id)
     }
 
@@ -47,7 +50,9 @@ impl Plan {
         number: u32,
         bytes: &[u8],
     ) -> Result<(), JournalError> {
-        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)
+        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)?;
+        self.must_sync();
+        Ok(())
     }
 
     /// One piece of a payload.

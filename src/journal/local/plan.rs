@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Begun, Fence};
+use super::debt::Debt;
 use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
 use super::queue::stored;
 use super::waiting::News;
-use crate::journal::exchange::{Appended, Claim, Intent, Want};
-use crate::journal::intent::{Event, Head, Refused, State, Stored, StoredTerms, is_current, step};
+use crate::journal::exchange::{Appended, Intent, Want};
+use crate::journal::intent::{Delivery, Event, Head, Refused, State, Stored, StoredTerms, is_current, step};
 use crate::journal::record::{self, Kind, RecordError};
 use crate::journal::store::{Change, LONGEST_VALUE, Store};
 use crate::journal::{JournalError, JournalErrorKind, Scope};
@@ -31,6 +32,7 @@ pub(crate) struct Plan {
     pub(super) news: Arc<News>,
     /// What there will be to tell after the commit.
     pub(super) untold: Untold,
+    pub(super) debt: Debt,
 }
 
 /// News that are not durable yet.
@@ -38,28 +40,6 @@ pub(crate) struct Plan {
 pub(super) struct Untold {
     pending: bool,
     ended: Vec<LaunchId>,
-}
-
-/// A launch whose attempt has begun.
-#[derive(Debug, Clone)]
-pub(super) struct Begun {
-    pub(super) id: LaunchId,
-    pub(super) epoch: u64,
-    pub(super) head: Head,
-}
-
-/// The attempt that a claim is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fence {
-    pub(super) id: LaunchId,
-    pub(super) epoch: u64,
-    pub(super) attempt: u32,
-}
-
-impl From<&Claim> for Fence {
-    fn from(claim: &Claim) -> Self {
-        Self { id: claim.id, epoch: claim.epoch, attempt: claim.attempt }
-    }
 }
 
 impl Plan {
@@ -77,6 +57,7 @@ impl Plan {
     pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
         self.store.commit(&self.batch)?;
         self.attempts.commit();
+        self.debt.clear();
         self.batch.clear();
         self.waiting.clear();
         let Untold { pending, ended } = std::mem::take(&mut self.untold);
@@ -155,6 +136,9 @@ impl Plan {
                 begun.push(Begun { id, epoch: self.epoch, head });
             }
         }
+        if !begun.is_empty() {
+            self.must_sync();
+        }
         Ok(begun)
     }
 
@@ -168,6 +152,7 @@ impl Plan {
         let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
         let before = head.input.clone();
         let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
+        let is_outcome = matches!(event, Event::Succeed { .. } | Event::Fail { .. });
         if let Err(refused) = step(&mut head, event, now.wall) {
             if staged && !matches!(head.state, State::Done { .. }) {
                 self.remove_pieces(key::OUTPUTS, id)?;
@@ -185,6 +170,9 @@ impl Plan {
             self.unmark(id);
         }
         self.write(id, &mut head, now)?;
+        if !is_outcome || head.terms.delivery == Delivery::AtMostOnce {
+            self.must_sync();
+        }
         Ok(Ok(head))
     }
 

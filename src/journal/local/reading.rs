@@ -23,16 +23,26 @@ pub(super) struct Part {
 
 impl Plan {
     /// What is told of a launch.
-    pub(super) fn tell(&self, id: LaunchId) -> Result<Option<LaunchRecord>, JournalError> {
-        let head = self.head(id)?;
+    pub(super) fn tell(&mut self, id: LaunchId) -> Result<Option<LaunchRecord>, JournalError> {
+        let head = self.durable_head(id)?;
         Ok(head.map(|head| {
             let parked = self.is_parked(id, &head);
             view::record(id, head, parked)
         }))
     }
 
+    /// What is recorded of a launch, once that is durable.
+    pub(super) fn durable_head(&mut self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+        self.must_sync_what_is_told_of(id);
+        self.head(id)
+    }
+
     /// The launch under a key.
-    pub(super) fn tell_by_key(&self, agent: &str, name: &str) -> Result<Option<LaunchRecord>, JournalError> {
+    pub(super) fn tell_by_key(
+        &mut self,
+        agent: &str,
+        name: &str,
+    ) -> Result<Option<LaunchRecord>, JournalError> {
         let Some(id) = self.ledger.by_key(agent, fingerprint(name)) else { return Ok(None) };
         // The fingerprint may be that of another name.
         Ok(self.tell(id)?.filter(|record| record.key.as_deref() == Some(name)))
@@ -40,7 +50,7 @@ impl Plan {
 
     /// At most `max` launches that are meant, among the next thousand beyond `after`.
     pub(super) fn part(
-        &self,
+        &mut self,
         filter: &LaunchFilter,
         after: Option<LaunchId>,
         max: usize,

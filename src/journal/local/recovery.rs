@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::attempts::Attempts;
+use super::debt::Debt;
 use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
@@ -33,7 +34,9 @@ impl Plan {
         let epoch = last.unwrap_or(0) + 1;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
-        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold };
+        let debt = Debt::default();
+        let mut plan =
+            Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -42,13 +45,15 @@ impl Plan {
 
     /// Opens the store again after a commit has failed. Attempts that are being made go on.
     pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
-        self.batch.clear();
-        self.waiting.clear();
+        self.keep_debt();
         self.untold = Untold::default();
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
+        self.pay_debt()?;
         self.ledger = Ledger::default();
         self.load(now)?;
+        let running = |id, attempt| self.ledger.running(id).is_some_and(|head| head.attempt == attempt);
+        self.attempts.keep(running);
         // What seemed to have failed may be there.
         self.news.ready.send_replace(());
         self.news.ends.tell_all();
