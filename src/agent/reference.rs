@@ -74,12 +74,14 @@ pub struct AgentRef<I, O> {
     agent: Arc<dyn DynAgent<I, O>>,
     timeout: Option<Duration>,
     restart: Option<Copying<I>>,
+    at_most_once: bool,
 }
 
 impl<I: Send + 'static, O: Send + 'static> AgentRef<I, O> {
     /// Shares `agent`.
     pub fn new(agent: impl Agent<Input = I, Output = O>) -> Self {
-        Self { name: agent.name().into(), agent: Arc::new(agent), timeout: None, restart: None }
+        let name = agent.name().into();
+        Self { name, agent: Arc::new(agent), timeout: None, restart: None, at_most_once: false }
     }
 }
 
@@ -109,6 +111,35 @@ impl<I, O> AgentRef<I, O> {
     {
         self.restart = Some(Copying::new(policy));
         self
+    }
+
+    /// Makes launches run at most once: for effects that are worse done twice than not at all. It holds for every launch of
+    /// an agent that is registered so, and for every launch that is made with this reference. At least once unless set.
+    ///
+    /// The start of a launch is recorded before its body runs, and there is one. An error that it returns is final: the
+    /// launch is a dead letter. A panic, a timeout, or the end of its supervisor or of the process while the body ran leaves
+    /// the launch [ambiguous](crate::LaunchStatus::Ambiguous): nobody knows how far it came, it is not run again, and
+    /// somebody decides.
+    ///
+    /// It goes with no restart policy of more than one attempt: to register such an agent makes
+    /// [`start`](crate::Builder::start) fail. In memory nothing is lost that could be run again, so fan-outs do not look at
+    /// it: they make as many attempts as their restart policies say.
+    ///
+    /// ```
+    /// use sortie::{AgentRef, agent_fn};
+    ///
+    /// let charge = agent_fn(|cents: u64, _| async move { Ok(format!("charged {cents}")) }).named("charge");
+    /// let charge = AgentRef::new(charge).at_most_once();
+    /// # let _ = charge;
+    /// ```
+    #[must_use = "the policy belongs to the reference that is returned"]
+    pub fn at_most_once(mut self) -> Self {
+        self.at_most_once = true;
+        self
+    }
+
+    pub(crate) fn is_at_most_once(&self) -> bool {
+        self.at_most_once
     }
 
     pub(crate) fn shared_name(&self) -> Arc<str> {
@@ -143,6 +174,7 @@ impl<I, O> Clone for AgentRef<I, O> {
             agent: Arc::clone(&self.agent),
             timeout: self.timeout,
             restart: self.restart.clone(),
+            at_most_once: self.at_most_once,
         }
     }
 }

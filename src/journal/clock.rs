@@ -8,7 +8,8 @@ use super::intent::Millis;
 
 /// The clock of all times that a journal stores: that of the machine, unless a test brings its own.
 ///
-/// Waits within a process do not depend on it; they are tokio's.
+/// Waits for a span do not depend on it within a process; they are tokio's. Waits for a time do: the clock is looked at now and
+/// then.
 #[derive(Clone)]
 pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
 
 use super::JournalError;
 use super::clock::WallClock;
-use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
 use super::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
@@ -50,12 +51,14 @@ pub trait Journal: Send + Sync + 'static {
     /// Records intents, each for itself and in their order: some may be recorded and others not. The answers are in that order.
     fn append(&self, intents: Vec<Intent>) -> Answer<'_, Vec<Appended>>;
 
-    /// Claims at most `max` launches of these agents that may start now. Their attempts have begun as far as the journal is
-    /// concerned, and their inputs are read; a launch whose input cannot be read is parked instead.
+    /// Claims at most `max` launches that may start now, of each agent at most as many as are wanted. Their attempts have
+    /// begun as far as the journal is concerned, and their inputs are read; a launch whose input cannot be read is parked
+    /// instead.
     ///
     /// Agents take turns; within an agent it is priority, then due time, then age, and the oldest of all at every eighth
-    /// start. Of the suspects, one at a time runs.
-    fn claim<'a>(&'a self, agents: &'a [String], max: usize) -> Answer<'a, Claims>;
+    /// start. Of the suspects, one at a time runs, and so of each lane: that which was recorded first, of those that are not
+    /// done, dead or cancelled.
+    fn claim<'a>(&'a self, wants: &'a [Want], max: usize) -> Answer<'a, Claims>;
 
     /// Yields when there may be something to claim that there was not before, and at once if so since it was last polled.
     /// Waits that end by themselves, for a due time, are not told. It ends when the journal is closed.
@@ -70,9 +73,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Gives an attempt back: it counts neither as a failure nor as a crash. `begun` says whether its body was.
     fn release<'a>(&'a self, claim: &'a Claim, begun: bool) -> Answer<'a, Moved>;
 
-    /// Gives back every attempt of these agents that stands as running in this life: whoever made them is gone. Says how
-    /// many there were.
-    fn release_all<'a>(&'a self, agents: &'a [String]) -> Answer<'a, usize>;
+    /// Gives back every attempt of these agents that stands as running in this life: whoever made them is gone. The bodies of
+    /// those launches that are in `begun` had begun, the others had not. Says how many launches wait for another attempt.
+    fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize>;
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved>;

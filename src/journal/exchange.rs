@@ -1,5 +1,6 @@
 //! What goes into a journal and comes out of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::intent::Refused;
@@ -59,12 +60,29 @@ pub struct Claim {
     pub terms: Terms,
 }
 
+/// An agent whose launches are wanted, and how many of them there is room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The name of the agent.
+    pub agent: Arc<str>,
+    /// How many of its launches to claim at most; 0 while it has as many as it may.
+    pub most: usize,
+}
+
+impl Want {
+    /// At most `most` launches of this agent.
+    pub fn new(agent: impl Into<Arc<str>>, most: usize) -> Self {
+        Self { agent: agent.into(), most }
+    }
+}
+
 /// What can be started now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Claims {
     /// The attempts that are to be made.
     pub claims: Vec<Claim>,
-    /// How long until the next launch of any agent is due, if one waits for a time.
+    /// How long until the next launch of these agents is due, if one waits; shorter where it waits for a time of the wall
+    /// clock, which may be set forward. Nothing is told when that is over: the journal wants to be asked again then.
     pub next_due: Option<Duration>,
 }
 

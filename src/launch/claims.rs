@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use futures::future::{Either, FutureExt, select};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::sleep;
 
+use super::begun::Begun;
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
+use super::room::{Permit, Room};
 use super::work::{Job, Slot};
 use crate::agent::{Launched, Launches};
 use crate::journal::{Claim, Claims as Claimable, JournalError};
@@ -28,7 +30,7 @@ pub(super) struct Claimed {
     /// Resolves when no code of the attempt runs any more.
     pub(super) gone: oneshot::Receiver<()>,
     /// A slot is free only after the outcome is durable.
-    pub(super) permit: Arc<OwnedSemaphorePermit>,
+    pub(super) permit: Arc<Permit>,
 }
 
 /// Claims launches, as many as there are free slots, until the system shuts down.
@@ -37,7 +39,8 @@ pub(super) struct Claims {
     tree: Arc<Tree>,
     launches: Arc<Launches>,
     under_way: Arc<UnderWay>,
-    slots: Arc<Semaphore>,
+    begun: Arc<Begun>,
+    room: Room,
     changes: BoxStream<'static, ()>,
     /// Jobs that are claimed, and that the run has not asked for yet.
     jobs: VecDeque<Job>,
@@ -52,11 +55,13 @@ impl Claims {
         tree: Arc<Tree>,
         launches: Arc<Launches>,
         under_way: Arc<UnderWay>,
+        begun: Arc<Begun>,
         broken: oneshot::Sender<JournalError>,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(dispatcher.concurrency));
+        let room = dispatcher.room();
         let changes = dispatcher.journal.changes();
-        Self { dispatcher, tree, launches, under_way, slots, changes, jobs: VecDeque::new(), next: 0, broken }
+        let jobs = VecDeque::new();
+        Self { dispatcher, tree, launches, under_way, begun, room, changes, jobs, next: 0, broken }
     }
 
     /// The jobs as a stream. It ends when the tree drains, or with an error that it hands over beside.
@@ -87,7 +92,7 @@ impl Claims {
         let _ = self.changes.next().now_or_never();
         let mut patience = Patience::default();
         let Claimable { claims, next_due } = loop {
-            match self.dispatcher.journal.claim(&self.dispatcher.names, permits.len()).await {
+            match self.dispatcher.journal.claim(&self.room.wants(), permits.len()).await {
                 Ok(claimed) => break claimed,
                 Err(error) if !is_transient(&error) => return Err(error),
                 Err(_) => {
@@ -107,14 +112,10 @@ impl Claims {
 
     /// Every free slot, and at least one; `None` once the tree drains.
     async fn free_slots(&mut self) -> Option<Vec<OwnedSemaphorePermit>> {
-        let first = pin!(Arc::clone(&self.slots).acquire_owned());
-        let first = match select(pin!(self.tree.gate.drain_begins()), first).await {
-            Either::Left(_) => return None,
-            // Nobody closes it.
-            Either::Right((first, _)) => first.ok()?,
-        };
-        let others = std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok());
-        Some(std::iter::once(first).chain(others).collect())
+        match select(pin!(self.tree.gate.drain_begins()), pin!(self.room.free_slots())).await {
+            Either::Left(_) => None,
+            Either::Right((slots, _)) => slots,
+        }
     }
 
     /// Waits for news, at most so long. `false` once the tree drains.
@@ -126,8 +127,8 @@ impl Claims {
             }
         };
         let news = async {
-            // It ends when the journal is closed, and then there is nothing to claim.
-            let _ = self.changes.next().await;
+            // Changes end with the journal, which the dispatcher holds.
+            select(self.changes.next(), pin!(self.room.freed())).await;
         };
         let (news, timer) = (pin!(news), pin!(timer));
         let drained = pin!(self.tree.gate.drain_begins());
@@ -142,7 +143,9 @@ impl Claims {
             let timeout = claim.terms.timeout;
             let (leaves, gone) = oneshot::channel();
             let limited = timeout.map(|_| &self.dispatcher.limited);
-            let slot = Arc::new(Slot::new(permit, leaves, self.dispatcher.bodies.enter(), limited));
+            let permit = self.room.occupy(permit, &claim.agent);
+            let begun = ((claim.id, claim.attempt), Arc::clone(&self.begun));
+            let slot = Arc::new(Slot::new(permit, begun, leaves, self.dispatcher.bodies.enter(), limited));
             let held: Arc<dyn std::any::Any + Send + Sync> = slot.clone();
             let launched = Launched {
                 id: claim.id,

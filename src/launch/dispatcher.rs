@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, select};
 
+use super::begun::Begun;
 use super::bytes::Runnable;
 use super::life::Life;
+use super::room::Room;
 use crate::agent::Bodies;
 use crate::journal::{Journal, JournalError};
+use crate::supervisor::lock;
 use crate::supervisor::tree::{Phase, Service, Tree};
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
@@ -20,8 +23,14 @@ use crate::supervisor::tree::{Phase, Service, Tree};
 pub(crate) struct Dispatcher {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) agents: BTreeMap<String, Runnable>,
-    pub(super) names: Arc<[String]>,
+    names: Arc<[Arc<str>]>,
+    /// How many launches of all agents run at once, and how many of some agents.
     pub(super) concurrency: usize,
+    limits: BTreeMap<Arc<str>, usize>,
+    /// Whether it removes launches whose retention is over: one in a system does.
+    pub(super) sweeps: bool,
+    /// What the present life has begun, or the last one had.
+    begun: Mutex<Arc<Begun>>,
     /// Code of attempts that runs, whichever life of the service has started it.
     pub(super) bodies: Bodies,
     /// How many attempts with a timeout are under way.
@@ -33,9 +42,23 @@ impl Dispatcher {
         journal: Arc<dyn Journal>,
         agents: BTreeMap<String, Runnable>,
         concurrency: usize,
+        limits: BTreeMap<Arc<str>, usize>,
+        sweeps: bool,
     ) -> Self {
-        let names = agents.keys().cloned().collect();
-        Self { journal, agents, names, concurrency, bodies: Bodies::default(), limited: Arc::default() }
+        let names = agents.keys().map(|name| name.as_str().into()).collect();
+        let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
+        Self { journal, agents, names, concurrency, limits, sweeps, begun, bodies, limited }
+    }
+
+    /// The slots of one life.
+    pub(super) fn room(&self) -> Room {
+        Room::new(self.concurrency, Arc::clone(&self.names), &self.limits)
+    }
+
+    /// Gives back what a life has left. Says how many launches wait again.
+    async fn give_back(&self) -> Result<usize, JournalError> {
+        let begun = lock(&self.begun).close();
+        self.journal.release_all(&self.names, &begun).await
     }
 
     /// One life, from its first claim to its last record.
@@ -43,11 +66,13 @@ impl Dispatcher {
         // What an earlier life has started ends before it is started again.
         let bodies = self.bodies.clone();
         if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
-            self.journal.release_all(&self.names).await?;
-            Life::new(Arc::clone(&self), Arc::clone(tree)).live().await?;
+            self.give_back().await?;
+            let begun = Arc::<Begun>::default();
+            *lock(&self.begun) = Arc::clone(&begun);
+            Life::new(Arc::clone(&self), Arc::clone(tree), begun).live().await?;
         }
         if tree.phase() > Phase::Running {
-            let handed_back = self.journal.release_all(&self.names).await?;
+            let handed_back = self.give_back().await?;
             tree.gate.hand_back(handed_back);
         }
         Ok(())

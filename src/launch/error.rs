@@ -40,6 +40,18 @@ pub enum LaunchErrorKind {
         /// How long it may be.
         limit: usize,
     },
+    /// The name of the lane is empty, or longer than one may be, in bytes.
+    BadLane {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The launch is to run at most once, and its restart policy allows more than one attempt.
+    AtMostOnce {
+        /// How many attempts it allows.
+        attempts: u32,
+    },
     /// Another input was launched under this key.
     KeyConflict(LaunchId),
     /// As many launches are pending as may be.
@@ -84,6 +96,16 @@ impl fmt::Display for LaunchError {
             LaunchErrorKind::BadKey { bytes, limit } => {
                 write!(f, "its key is {bytes} bytes long, where {limit} are allowed")
             }
+            LaunchErrorKind::BadLane { bytes: 0, .. } => {
+                f.write_str("the name of its lane is empty; leave it out for none")
+            }
+            LaunchErrorKind::BadLane { bytes, limit } => {
+                write!(f, "the name of its lane is {bytes} bytes long, where {limit} are allowed")
+            }
+            LaunchErrorKind::AtMostOnce { attempts } => write!(
+                f,
+                "it is to run at most once, and its restart policy allows {attempts} attempts; leave the policy out"
+            ),
             LaunchErrorKind::KeyConflict(id) => {
                 write!(f, "launch {id} has the same key and another input; a key names one launch")
             }

@@ -1,6 +1,6 @@
 //! Who may launch what.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::LaunchErrorKind;
@@ -11,11 +11,19 @@ use crate::supervisor::tree::{Phase, Tree};
 /// What a system launches with. It stands beside the tree, where the system's handles and its attempts find it.
 pub(crate) struct Launcher {
     journal: Arc<dyn Journal>,
-    agents: BTreeSet<String>,
+    /// The registered agents, and whether each is to run at most once.
+    agents: BTreeMap<String, bool>,
+}
+
+/// A launch that may be recorded.
+pub(crate) struct Admitted {
+    pub(super) journal: Arc<dyn Journal>,
+    /// Whether the agent is registered so.
+    pub(super) at_most_once: bool,
 }
 
 impl Launcher {
-    pub(crate) fn new(journal: Arc<dyn Journal>, agents: BTreeSet<String>) -> Self {
+    pub(crate) fn new(journal: Arc<dyn Journal>, agents: BTreeMap<String, bool>) -> Self {
         Self { journal, agents }
     }
 
@@ -28,8 +36,8 @@ impl Launcher {
         &self.journal
     }
 
-    /// The journal that takes launches of this agent which come from outside of the system.
-    pub(crate) fn admit(tree: &Tree, agent: &str) -> Result<Arc<dyn Journal>, LaunchErrorKind> {
+    /// Whether an agent may be launched from outside of the system.
+    pub(crate) fn admit(tree: &Tree, agent: &str) -> Result<Admitted, LaunchErrorKind> {
         let launcher = Self::of(tree).ok_or(LaunchErrorKind::NoJournal)?;
         if tree.phase() > Phase::Running {
             return Err(LaunchErrorKind::ShuttingDown);
@@ -39,15 +47,13 @@ impl Launcher {
 
     /// The same, for launches that come from an attempt: also while the system drains, because an attempt that may go on
     /// could not end otherwise.
-    pub(crate) fn admit_within(cx: &AgentContext, agent: &str) -> Result<Arc<dyn Journal>, LaunchErrorKind> {
+    pub(crate) fn admit_within(cx: &AgentContext, agent: &str) -> Result<Admitted, LaunchErrorKind> {
         let launcher = Tree::of(cx).and_then(|tree| Self::of(&tree));
         launcher.ok_or(LaunchErrorKind::NoJournal)?.take(agent)
     }
 
-    fn take(&self, agent: &str) -> Result<Arc<dyn Journal>, LaunchErrorKind> {
-        match self.agents.contains(agent) {
-            true => Ok(Arc::clone(&self.journal)),
-            false => Err(LaunchErrorKind::UnknownAgent),
-        }
+    fn take(&self, agent: &str) -> Result<Admitted, LaunchErrorKind> {
+        let at_most_once = *self.agents.get(agent).ok_or(LaunchErrorKind::UnknownAgent)?;
+        Ok(Admitted { journal: Arc::clone(&self.journal), at_most_once })
     }
 }

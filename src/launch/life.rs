@@ -9,6 +9,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::begun::Begun;
 use super::bytes::Unreadable;
 use super::claims::{Claimed, Claims, UnderWay};
 use super::dispatcher::Dispatcher;
@@ -30,11 +31,12 @@ pub(super) struct Life {
     dispatcher: Arc<Dispatcher>,
     tree: Arc<Tree>,
     under_way: Arc<UnderWay>,
+    begun: Arc<Begun>,
 }
 
 impl Life {
-    pub(super) fn new(dispatcher: Arc<Dispatcher>, tree: Arc<Tree>) -> Self {
-        Self { dispatcher, tree, under_way: Arc::default() }
+    pub(super) fn new(dispatcher: Arc<Dispatcher>, tree: Arc<Tree>, begun: Arc<Begun>) -> Self {
+        Self { dispatcher, tree, under_way: Arc::default(), begun }
     }
 
     /// Claims, runs, records and sweeps until the tree drains. What is not concluded then stands as running.
@@ -43,8 +45,8 @@ impl Life {
         let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
         let (concurrency, launches) = (dispatcher.concurrency, Arc::<Launches>::default());
         let attempts = Attempts { limited: Arc::clone(&dispatcher.limited) };
-        let claims =
-            Claims::new(dispatcher, tree, Arc::clone(&launches), Arc::clone(&self.under_way), broken);
+        let (under_way, begun) = (Arc::clone(&self.under_way), Arc::clone(&self.begun));
+        let claims = Claims::new(dispatcher, tree, Arc::clone(&launches), under_way, begun, broken);
         let outcomes = feed(Order {
             work: attempts,
             source: Source::Stream(claims.stream()),
@@ -66,8 +68,13 @@ impl Life {
                 Err(_) => std::future::pending().await,
             }
         };
-        let (breaks, sweeps) = (pin!(breaks), pin!(sweeper::sweep(&*self.dispatcher.journal)));
-        match select(pin!(recorded), select(breaks, sweeps)).await {
+        let sweeps = async {
+            match self.dispatcher.sweeps {
+                true => sweeper::sweep(&*self.dispatcher.journal).await,
+                false => std::future::pending().await,
+            }
+        };
+        match select(pin!(recorded), select(pin!(breaks), pin!(sweeps))).await {
             Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
                 Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
             }
@@ -103,6 +110,7 @@ impl Life {
                 None => return Ok(()),
             },
         };
+        self.begun.conclude(claim.id, claim.attempt);
         report(&claim, concluded);
         drop(permit);
         Ok(())

@@ -9,13 +9,15 @@
 //! | `Launcher` | what a system launches with; from within attempts as well |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
-//! | `Claims` | the items of that run: as many launches as there are free slots |
+//! | `Claims`, `Room` | the items of that run: as many launches as there are free slots, in all and of each agent |
+//! | `Begun` | which bodies have begun: what is given back of the others has not happened |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
 //! | `sweeper` | removes launches whose retention is over, beside the claims and the records |
 //! | `Runnable` | an agent as launches have it: bytes in, bytes out |
 //!
 //! What a launch's states are, and what moves it between them, is the journal's business (`journal/intent`).
 
+mod begun;
 mod bytes;
 mod claims;
 mod dispatcher;
@@ -25,9 +27,11 @@ mod life;
 mod listing;
 mod many;
 mod nested;
+mod options;
 mod outcome;
 mod patience;
 mod request;
+mod room;
 mod sweeper;
 mod ticket;
 mod work;

@@ -5,9 +5,15 @@ use crate::outcome::{AgentError, Cause, Failure, Parts};
 
 /// The failure of a launch that has ended without an output.
 pub(super) fn failure_of(record: &LaunchRecord) -> Failure {
-    let last = record.history.last();
-    let ended = last.map_or(record.recorded, |last| last.at);
+    let ambiguous = record.status == LaunchStatus::Ambiguous;
+    // The ends of earlier series say nothing of an attempt that was cut short.
+    let last = record.history.last().filter(|last| !ambiguous || last.attempt == record.attempts);
+    let ended = last.map(|last| last.at).or(record.ended).unwrap_or(record.recorded);
     let cause = match (record.status, last) {
+        (LaunchStatus::Ambiguous, None) => {
+            let error = AgentError::fatal("its attempt was cut short, and nobody knows how far it came");
+            Cause::Failed(error.with_code("ambiguous"))
+        }
         (LaunchStatus::Cancelled, _) | (_, None) => Cause::Cancelled { stopped: true },
         (_, Some(last)) => match last.by {
             EndedBy::Panic => Cause::Panicked(last.message.clone()),

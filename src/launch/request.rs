@@ -4,22 +4,26 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::{LaunchError, LaunchErrorKind};
+use super::launcher::Admitted;
 use super::ticket::Ticket;
 use crate::agent::{AgentContext, AgentRef, Lineage, Payload};
-use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
+use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
 use crate::outcome::digest;
+use crate::policy::Restart;
 
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
 
 /// How long a label may be, in bytes: it is part of a key.
 const LONGEST_LABEL: usize = 256;
+
+/// How long the name of a lane may be, in bytes: it stands in the record of each of its launches.
+const LONGEST_LANE: usize = 256;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -28,7 +32,8 @@ const LONGEST_LABEL: usize = 256;
 /// process: it is run until an outcome is recorded or its attempts are spent.
 ///
 /// What the agent's reference says of timeouts and restarts is recorded with the launch, and holds for it from then on, also
-/// after the agent was changed. A launch whose agent has no restart policy gets 5 attempts, with the default backoff.
+/// after the agent was changed; the launch itself may say otherwise. Without a restart policy it gets 5 attempts, with the
+/// default backoff.
 ///
 /// # Cancel safety
 /// If the future is dropped, the launch may have been recorded or not. Under a [key](Launch::key), launching again makes it
@@ -41,28 +46,39 @@ pub struct Launch<O> {
     key: Option<String>,
     /// Where it comes from, if from an attempt.
     origin: Option<Origin>,
-    terms: Terms,
+    pub(super) due: Due,
+    pub(super) terms: Terms,
+    /// Whether the restart policy is the launch's own.
+    pub(super) has_restart: bool,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> Launch<O> {
     pub(crate) fn new<I: Payload>(
-        journal: Result<Arc<dyn Journal>, LaunchErrorKind>,
+        admitted: Result<Admitted, LaunchErrorKind>,
         agent: &AgentRef<I, O>,
         input: &I,
     ) -> Self {
-        let mut terms = Terms { timeout: agent.default_timeout(), ..Terms::default() };
+        let registered = admitted.as_ref().is_ok_and(|admitted| admitted.at_most_once);
+        // As it is registered, or stricter.
+        let at_most_once = registered || agent.is_at_most_once();
+        let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+        let mut terms = Terms { timeout: agent.default_timeout(), delivery, ..Terms::default() };
         if let Some(restart) = agent.default_restart() {
             terms.restart = restart.policy.clone();
+        } else if delivery == Delivery::AtMostOnce {
+            terms.restart = Restart::attempts(1);
         }
         let input = canonical(input);
         Self {
-            journal,
+            journal: admitted.map(|admitted| admitted.journal),
             agent: agent.shared_name(),
             input: input.map_err(|error| error.to_string()),
             key: None,
             origin: None,
+            due: Due::Now,
             terms,
+            has_restart: false,
             output: PhantomData,
         }
     }
@@ -71,7 +87,8 @@ impl<O> Launch<O> {
     /// with each other.
     ///
     /// Launching again under the same key with the same input gives the same launch, which runs once, and a ticket that says
-    /// that it [was there](Ticket::is_known); with another input it is an error.
+    /// that it [was there](Ticket::is_known); with another input it is an error. What else is said of a launch that was there,
+    /// such as its delay, changes nothing.
     pub fn key(mut self, key: impl ToString) -> Self {
         self.key = Some(key.to_string());
         self
@@ -93,37 +110,6 @@ impl<O> Launch<O> {
         self
     }
 
-    /// How long the launch is kept after it is done or cancelled, with its outcome and its key; a day unless set.
-    ///
-    /// Then it is removed, within about a minute: its ticket says [`Unknown`](crate::TicketError::Unknown), and launching
-    /// again under its key is a new launch. A launch that is not over, or that is dead or ambiguous, is kept until somebody
-    /// decides. With `Duration::ZERO` it may be gone before anybody has read the outcome: for launches of which nobody
-    /// wants one. `Duration::MAX` keeps it for ever.
-    ///
-    /// It is recorded with the launch: launching again under its key does not change it.
-    pub fn retain(mut self, time: Duration) -> Self {
-        self.terms.retention = time;
-        self
-    }
-
-    /// How many deaths of its process the launch survives while it is the only suspect that runs; after the last of them it is
-    /// a dead letter. The default is 3, and `u32::MAX` means that there is no such limit.
-    ///
-    /// What runs when a process dies becomes a suspect, which does not count yet: suspects run again one at a time, and from
-    /// then on each death is that of one launch. An attempt that ends by itself takes the suspicion away, but not the count.
-    ///
-    /// # Panics
-    /// If `deaths` is zero.
-    #[track_caller]
-    pub fn max_crashes(mut self, deaths: u32) -> Self {
-        assert!(
-            deaths > 0,
-            "`max_crashes` needs at least one death: with none, a launch would be dead before any"
-        );
-        self.terms.max_crashes = deaths;
-        self
-    }
-
     /// The name of the agent.
     pub(super) fn agent(&self) -> &Arc<str> {
         &self.agent
@@ -142,8 +128,16 @@ impl<O> Launch<O> {
             (None, Some(origin)) => Some(origin.key()?),
             (None, None) => None,
         };
+        let bytes = self.terms.lane.as_ref().map_or(1, String::len);
+        if bytes == 0 || bytes > LONGEST_LANE {
+            return Err(LaunchErrorKind::BadLane { bytes, limit: LONGEST_LANE });
+        }
+        let attempts = self.terms.restart.most_attempts();
+        if self.terms.delivery == Delivery::AtMostOnce && attempts > 1 {
+            return Err(LaunchErrorKind::AtMostOnce { attempts });
+        }
         let (agent, digest) = (self.agent.as_ref().to_owned(), digest::of(&input));
-        let intent = Intent { agent, key, digest, input, due: Due::Now, terms: self.terms };
+        let intent = Intent { agent, key, digest, input, due: self.due, terms: self.terms };
         Ok((journal, intent))
     }
 

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::begun::Begun;
 use super::bytes::Runnable;
+use super::room::Permit;
 use crate::agent::{AgentContext, Body};
-use crate::outcome::AgentError;
+use crate::outcome::{AgentError, LaunchId};
 use crate::supervisor::{Policy, Work};
 
 /// How late a body that does not yield is found out, at most.
@@ -33,7 +35,10 @@ pub(super) struct Job {
 
 /// What an attempt occupies as long as any code of it runs, on whichever thread.
 pub(super) struct Slot {
-    permit: Arc<OwnedSemaphorePermit>,
+    permit: Arc<Permit>,
+    /// Which attempt it is, and where to note that its body begins.
+    attempt: (LaunchId, u32),
+    begun: Arc<Begun>,
     /// Dropped with the slot, which tells whoever waits for that.
     _gone: oneshot::Sender<()>,
     _body: Body,
@@ -42,7 +47,8 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
+        (attempt, begun): ((LaunchId, u32), Arc<Begun>),
         gone: oneshot::Sender<()>,
         body: Body,
         limited: Option<&Arc<AtomicUsize>>,
@@ -51,11 +57,11 @@ impl Slot {
         if let Some(limited) = &limited {
             limited.fetch_add(1, Ordering::AcqRel);
         }
-        Self { permit: Arc::new(permit), _gone: gone, _body: body, limited }
+        Self { permit: Arc::new(permit), attempt, begun, _gone: gone, _body: body, limited }
     }
 
     /// The permit, for who has still to record the outcome.
-    pub(super) fn permit(&self) -> Arc<OwnedSemaphorePermit> {
+    pub(super) fn permit(&self) -> Arc<Permit> {
         Arc::clone(&self.permit)
     }
 }
@@ -89,7 +95,11 @@ impl Work for Attempts {
         let Job { agent, input, slot, .. } = job;
         Box::pin(async move {
             // Outlives the agent's code, and what that leaves running.
-            let _slot = slot;
+            let slot = slot;
+            let (id, attempt) = slot.attempt;
+            if !slot.begun.begin(id, attempt) {
+                return Err(AgentError::fatal("it was given back before it began"));
+            }
             agent.attempt_owned(input, cx).await
         })
     }

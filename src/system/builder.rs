@@ -7,33 +7,19 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::aliases::Aliases;
+use super::appointments::{Appointments, MAIN};
 use super::handle::System;
 use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
 use crate::journal::{Journal, Scope, WallClock};
-use crate::launch::{Dispatcher, Launcher, Runnable, bytes_view};
-use crate::policy::{Intensity, Limits};
+use crate::launch::{Launcher, bytes_view};
+use crate::policy::Intensity;
 use crate::supervisor::tree::{Annex, Parent, Tree};
-
-/// The supervisor under which launches run.
-const MAIN: &str = "main";
 
 /// How long the name of an agent may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_NAME: usize = 256;
-
-/// What launches are allowed.
-struct Launches {
-    concurrency: usize,
-    most_pending: usize,
-}
-
-impl Default for Launches {
-    fn default() -> Self {
-        Self { concurrency: Limits::CONCURRENCY, most_pending: 1_000_000 }
-    }
-}
 
 /// Collects what a system is made of; [`start`](Builder::start) reports all that is wrong with it at once.
 /// [`System::builder`] makes it.
@@ -41,12 +27,10 @@ impl Default for Launches {
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
-    /// The same agents, for launches.
-    runnables: BTreeMap<String, Runnable>,
     pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
-    launches: Launches,
+    launches: Appointments,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
     parent: Option<Parent>,
@@ -63,11 +47,16 @@ impl Builder {
     /// Launches of the agent are journaled under its name: once there are any, it changes only with an
     /// [`alias`](Builder::alias).
     ///
-    /// Two agents of one name, one without a name, or one with a name longer than 256 bytes make
+    /// Two agents of one name, one without a name, one with a name longer than 256 bytes, or one that is to run
+    /// [at most once](AgentRef::at_most_once) and has a restart policy of more than one attempt make
     /// [`start`](Builder::start) fail.
     pub fn register<R: Registrable>(&mut self, agent: R) -> AgentRef<R::Input, R::Output> {
         let agent = agent.into_ref();
         let name = agent.name().to_owned();
+        let attempts = agent.default_restart().map_or(1, |restart| restart.policy.most_attempts());
+        if agent.is_at_most_once() && attempts > 1 {
+            self.problems.push(Problem::RestartsAtMostOnce(name.clone(), attempts));
+        }
         if name.is_empty() {
             self.problems.push(Problem::NamelessAgent);
         } else if name.len() > LONGEST_NAME {
@@ -75,7 +64,7 @@ impl Builder {
         } else if self.agents.insert(name.clone(), json_view(&agent)).is_some() {
             self.problems.push(Problem::DuplicateAgent(name));
         } else {
-            self.runnables.insert(name, bytes_view(&agent));
+            self.launches.agents.insert(name, bytes_view(&agent));
         }
         agent
     }
@@ -104,7 +93,8 @@ impl Builder {
     /// Gives the system a journal, and with it launches: a [`SledJournal`](crate::SledJournal), a
     /// [`MemoryJournal`](crate::MemoryJournal) for tests, or another [`Journal`]. It belongs to this system, and is closed when that ends.
     ///
-    /// Launches run under a supervisor with the name `main`, which is created unless it is built by that name.
+    /// Launches run under a supervisor with the name `main`, which is created unless it is built by that name, or under the one
+    /// that was [given their agent](SupervisorBuilder::launches_of).
     pub fn journal(mut self, journal: impl Journal) -> Self {
         self.journal = Some(Arc::new(journal));
         self
@@ -122,7 +112,9 @@ impl Builder {
         self
     }
 
-    /// How many launches run at once; 64 unless set. One that waits for another attempt does not count.
+    /// How many launches run at once under each supervisor that does not
+    /// [say otherwise](SupervisorBuilder::launch_concurrency); 64 unless set. One that waits for another attempt does not
+    /// count.
     ///
     /// # Panics
     /// If `limit` is zero.
@@ -130,6 +122,23 @@ impl Builder {
     pub fn launch_concurrency(&mut self, limit: usize) -> &mut Self {
         assert!(limit > 0, "at least 1 launch must be able to run: leave the journal out for none");
         self.launches.concurrency = limit;
+        self
+    }
+
+    /// How many launches of this agent run at once; as many as its supervisor has slots unless set. Those that wait for it
+    /// take no slots from others.
+    ///
+    /// An agent that is not registered with the builder makes [`start`](Builder::start) fail.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn launch_concurrency_of<I, O>(&mut self, agent: &AgentRef<I, O>, limit: usize) -> &mut Self {
+        assert!(
+            limit > 0,
+            "at least 1 launch must be able to run: do not register the agent to have them wait"
+        );
+        self.launches.limits.insert(agent.shared_name(), limit);
         self
     }
 
@@ -171,6 +180,7 @@ impl Builder {
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<System, StartError> {
         self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
+        self.problems.extend(self.launches.problems(&self.supervisors));
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
@@ -185,17 +195,17 @@ impl Builder {
         }
     }
 
-    /// Opens the journal, and appoints the service that runs its launches.
+    /// Opens the journal, and appoints the services that run its launches.
     async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
-        let Launches { concurrency, most_pending } = self.launches;
-        let (agents, clock) = (self.runnables.keys().cloned().collect(), self.clock.clone());
+        let (agents, clock) = (self.launches.agents.keys().cloned().collect(), self.clock.clone());
         let aliases = std::mem::take(&mut self.aliases).into_names();
+        let most_pending = self.launches.most_pending;
         let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
-        let runnables = std::mem::take(&mut self.runnables);
-        let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);
-        self.supervisor(MAIN).host(Arc::new(dispatcher));
-        Ok(Arc::new(Launcher::new(journal, self.agents.keys().cloned().collect())))
+        self.supervisor(MAIN);
+        std::mem::take(&mut self.launches).appoint(&mut self.supervisors, &journal);
+        let agents = self.agents.iter().map(|(name, agent)| (name.clone(), agent.is_at_most_once()));
+        Ok(Arc::new(Launcher::new(journal, agents.collect())))
     }
 }
 

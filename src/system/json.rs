@@ -50,10 +50,11 @@ pub(super) fn json_view<I: Payload, O: Payload>(agent: &AgentRef<I, O>) -> Agent
         Some(timeout) => view.timeout(timeout),
         None => view,
     };
-    match agent.default_restart() {
+    let view = match agent.default_restart() {
         Some(restart) => view.restart(restart.policy.clone()),
         None => view,
-    }
+    };
+    if agent.is_at_most_once() { view.at_most_once() } else { view }
 }
 
 struct JsonView<I, O>(AgentRef<I, O>);

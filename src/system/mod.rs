@@ -7,6 +7,7 @@
 //! What a tree of supervisors does is written down one layer below, in `supervisor/tree`. Nothing here is stored.
 
 mod aliases;
+mod appointments;
 mod builder;
 mod handle;
 mod json;

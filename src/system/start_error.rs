@@ -23,6 +23,17 @@ pub(super) enum Problem {
     LongName(String),
     #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
     BadAlias { alias: String, agent: String, wrong: &'static str },
+    #[error(
+        "agent `{0}` is to run at most once, and its restart policy allows {1} attempts: \
+         register it without the policy, or without `at_most_once`"
+    )]
+    RestartsAtMostOnce(String, u32),
+    #[error("launches of agent `{0}` are to run under supervisors `{1}` and `{2}`: give it to one of them")]
+    TwoSupervisors(String, String, String),
+    #[error(
+        "something is said of launches of agent `{0}`, which is not registered: register it with the builder"
+    )]
+    UnknownAgent(String),
     #[error("{0:#}")]
     Journal(JournalError),
     #[error("{0}")]

@@ -17,11 +17,20 @@ pub struct SupervisorBuilder {
     pub(super) name: Arc<str>,
     intensity: Intensity,
     residents: Vec<Owned>,
+    /// The agents whose launches run under it.
+    pub(super) agents: Vec<Arc<str>>,
+    pub(super) launch_concurrency: Option<usize>,
 }
 
 impl SupervisorBuilder {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), intensity: Intensity::default(), residents: Vec::new() }
+        Self {
+            name: name.into(),
+            intensity: Intensity::default(),
+            residents: Vec::new(),
+            agents: Vec::new(),
+            launch_concurrency: None,
+        }
     }
 
     /// How many deaths of residents in how long the supervisor puts up with; 3 in 5 s unless set. All its residents count
@@ -39,6 +48,40 @@ impl SupervisorBuilder {
         let (resident, agent) = resident.into_resident();
         self.residents.push(Owned::new(resident));
         agent
+    }
+
+    /// Launches of this agent run under this supervisor, and not under `main`: they share no slots with those of others,
+    /// and what goes wrong there does not touch them. Recorded is nothing of that, so an agent may change its supervisor
+    /// from one start of the system to the next. In a system without a journal, nothing runs so.
+    ///
+    /// An agent that is not registered with the builder, or that two supervisors are given, makes
+    /// [`start`](crate::Builder::start) fail.
+    ///
+    /// ```
+    /// use sortie::{MemoryJournal, System, agent_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut builder = System::builder().journal(MemoryJournal::new());
+    /// let mail = builder.register(agent_fn(|to: String, _| async move { Ok(to) }).named("mail"));
+    /// builder.supervisor("post office").launches_of(&mail).launch_concurrency(4);
+    /// let system = builder.start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn launches_of<I, O>(&mut self, agent: &AgentRef<I, O>) -> &mut Self {
+        self.agents.push(agent.shared_name());
+        self
+    }
+
+    /// How many launches run at once under this supervisor; as many as the
+    /// [builder](crate::Builder::launch_concurrency) says unless set.
+    ///
+    /// # Panics
+    /// If `limit` is zero.
+    #[track_caller]
+    pub fn launch_concurrency(&mut self, limit: usize) -> &mut Self {
+        assert!(limit > 0, "at least 1 launch must be able to run: leave the agents out for none");
+        self.launch_concurrency = Some(limit);
+        self
     }
 
     /// Gives the supervisor a service.

@@ -12,7 +12,7 @@ use sortie::{
 use tokio::time::sleep;
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND};
+use crate::support::{MS, SECOND, wants};
 
 fn all() -> LaunchFilter {
     LaunchFilter::all()
@@ -92,7 +92,7 @@ async fn leave_ambiguous(directory: &Directory, intents: Vec<Intent>) -> Vec<Lau
     journal.start(Scope::new(names.clone())).await.unwrap();
     let count = intents.len();
     journal.append(intents).await.unwrap();
-    let claims = journal.claim(&names[..1], count).await.unwrap().claims;
+    let claims = journal.claim(&wants(&names[..1]), count).await.unwrap().claims;
     assert_eq!(claims.len(), count);
     journal.close();
     journal.closed().await.unwrap();
@@ -325,7 +325,7 @@ async fn a_process_that_dies_while_it_discards_leaves_nothing_either() {
     let ids = leave_ambiguous(&directory, vec![large]).await;
     let journal = SledJournal::open(directory.journal()).unwrap();
     journal.start(Scope::new(["mail".to_owned()])).await.unwrap();
-    // The head is gone, and the caller as well.
+    // The launch is leaving, and the caller is gone.
     assert!(futures::future::poll_immediate(journal.discard(ids[0])).await.is_none());
     assert!(journal.get(ids[0]).await.unwrap().is_none());
     journal.close();
@@ -334,6 +334,8 @@ async fn a_process_that_dies_while_it_discards_leaves_nothing_either() {
     assert!(records(&directory).len() > 500);
     let journal = SledJournal::open(directory.journal()).unwrap();
     journal.start(Scope::new(["mail".to_owned()])).await.unwrap();
+    assert!(journal.get(ids[0]).await.unwrap().is_none());
+    while journal.sweep(10).await.unwrap().next.is_some() {}
     journal.close();
     journal.closed().await.unwrap();
     drop(journal);

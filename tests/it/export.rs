@@ -21,7 +21,7 @@ use sortie::{
 use tokio::time::sleep;
 
 use crate::directory::{Directory, copy, names};
-use crate::support::SECOND;
+use crate::support::{SECOND, wants};
 
 /// The lines of a journal, and what else was found.
 fn export(path: &Path) -> (Vec<String>, Exported) {
@@ -73,7 +73,7 @@ async fn append(journal: &SledJournal, intent: Intent) -> LaunchId {
 /// Records a launch and claims it. Nothing else may be ready.
 async fn begin(journal: &SledJournal, intent: Intent) -> Claim {
     let id = append(journal, intent).await;
-    let claimed = journal.claim(&["a".to_owned()], 1).await.unwrap().claims.remove(0);
+    let claimed = journal.claim(&wants(&["a".to_owned()]), 1).await.unwrap().claims.remove(0);
     assert_eq!(claimed.id, id);
     claimed
 }
@@ -133,7 +133,7 @@ async fn every_state(path: &Path) {
     close(journal).await;
     let journal = open(path).await;
     append(&journal, intent("a", Some("running"), &long)).await;
-    let claims = journal.claim(&["a".to_owned()], 10).await.unwrap().claims;
+    let claims = journal.claim(&wants(&["a".to_owned()]), 10).await.unwrap().claims;
     assert_eq!(claims.len(), 2);
     journal.cancel(claims[0].id).await.unwrap().unwrap();
     close(journal).await;
@@ -490,7 +490,7 @@ async fn wander(journal: &SledJournal, random: &mut fastrand::Rng) {
                 }
                 ids.push(append(journal, intent).await);
             }
-            4 | 5 => claims.extend(journal.claim(&["a".to_owned()], 2).await.unwrap().claims),
+            4 | 5 => claims.extend(journal.claim(&wants(&["a".to_owned()]), 2).await.unwrap().claims),
             6 if !claims.is_empty() => {
                 let claim = claims.swap_remove(random.usize(..claims.len()));
                 journal.complete(&claim, &payload(random)).await.unwrap().unwrap();

@@ -21,7 +21,7 @@ use sortie::journal::{
 use sortie::{Backoff, JournalErrorKind, LaunchId, MemoryJournal, Restart, SledJournal, WallClock};
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND};
+use crate::support::{MS, SECOND, names, wants};
 
 /// A place where journals of one kind keep their data.
 pub trait Bench: Default {
@@ -184,7 +184,7 @@ async fn record(journal: &impl Journal, intent: Intent) -> LaunchId {
 
 /// Claims at most `max` launches of both agents.
 async fn claims(journal: &impl Journal, max: usize) -> Vec<Claim> {
-    journal.claim(&both(), max).await.unwrap().claims
+    journal.claim(&wants(&both()), max).await.unwrap().claims
 }
 
 /// Claims the only launch that can be claimed.
@@ -261,7 +261,7 @@ rules! {
         within_an_agent_it_is_priority_then_due_time_then_age
         every_eighth_start_is_the_oldest
         inputs_are_read_with_the_claim
-        the_next_due_time_is_that_of_any_agent
+        the_next_due_time_is_that_of_the_agents_that_are_wanted
         changes_tell_what_can_be_claimed
         changes_tell_what_came_since_they_were_polled
         changes_end_with_the_journal;

@@ -11,6 +11,8 @@
 
 mod actors;
 mod aliases;
+mod at_most_once;
+mod at_most_once_kills;
 mod axum_service;
 mod blocking;
 mod buffered;
@@ -36,7 +38,10 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_lanes;
 mod launch_listing;
+mod launch_options;
+mod launch_order;
 mod launches;
 mod launches_disk;
 mod layers;

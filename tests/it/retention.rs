@@ -17,7 +17,7 @@ use sortie::{
 use tokio::time::{Instant, advance, sleep};
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND};
+use crate::support::{MS, SECOND, wants};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -173,7 +173,7 @@ async fn append(journal: &MemoryJournal, key: &str, terms: Terms) -> LaunchId {
 /// Records a launch and begins its attempt.
 async fn claim(journal: &MemoryJournal, key: &str, terms: Terms) -> Claim {
     let id = append(journal, key, terms).await;
-    let claim = journal.claim(&["agent".to_owned()], 1).await.unwrap().claims.remove(0);
+    let claim = journal.claim(&wants(&["agent".to_owned()]), 1).await.unwrap().claims.remove(0);
     assert_eq!(claim.id, id);
     claim
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use sortie::journal::Want;
 use tokio::runtime::Handle;
 
 pub const MS: Duration = Duration::from_millis(1);
@@ -84,4 +85,14 @@ pub fn stay_awake(runtime: &tokio::runtime::Runtime) {
 /// A runtime with this many worker threads and a real clock.
 pub fn threads(count: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
+}
+
+/// Everything of these agents, as a journal is asked for it.
+pub fn wants(agents: &[String]) -> Vec<Want> {
+    agents.iter().map(|agent| Want::new(agent.as_str(), usize::MAX)).collect()
+}
+
+/// The names of agents, as a journal is given them.
+pub fn names(agents: &[String]) -> Vec<Arc<str>> {
+    agents.iter().map(|agent| agent.as_str().into()).collect()
 }

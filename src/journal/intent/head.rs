@@ -236,4 +236,9 @@ impl Due {
     pub(crate) fn at(time: Millis) -> Self {
         Self { at: time, wait: Millis::MAX }
     }
+
+    /// Whether it is a time of the wall clock that is waited for.
+    pub(crate) fn is_time(self) -> bool {
+        self.wait == Millis::MAX
+    }
 }

@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -29,8 +29,8 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().append(intents))
     }
 
-    fn claim<'a>(&'a self, agents: &'a [String], max: usize) -> Answer<'a, Claims> {
-        Box::pin(self.local().claim(agents, max))
+    fn claim<'a>(&'a self, wants: &'a [Want], max: usize) -> Answer<'a, Claims> {
+        Box::pin(self.local().claim(wants, max))
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
@@ -53,9 +53,9 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(claim.id, event))
     }
 
-    fn release_all<'a>(&'a self, agents: &'a [String]) -> Answer<'a, usize> {
-        let agents: Arc<[String]> = agents.into();
-        Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, now)))
+    fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize> {
+        let (agents, begun) = (agents.iter().cloned().collect(), begun.iter().copied().collect());
+        Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, now)))
     }
 
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {

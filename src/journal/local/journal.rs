@@ -19,7 +19,7 @@ use super::turns::Turns;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
-use crate::journal::exchange::{Claim, Claims, Moved};
+use crate::journal::exchange::{Claim, Claims, Moved, Want};
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
@@ -126,16 +126,16 @@ impl Local {
         Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
-    pub(super) async fn claim(&self, agents: &[String], max: usize) -> Result<Claims, JournalError> {
-        let agents = agents.to_vec();
+    pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
+        let wants = wants.to_vec();
         let (begun, next_due) = self
             .ask(move |plan, now| {
-                let mut begun = plan.claim(&agents, max, now)?;
+                let mut begun = plan.claim(&wants, max, now)?;
                 for Begun { head, .. } in &mut begun {
                     // Recorded under an old name, perhaps; it is made by the agent of today.
                     head.agent = plan.scope.name_today(&head.agent).to_owned();
                 }
-                Ok((begun, plan.ledger.next_due(now)))
+                Ok((begun, plan.ledger.next_due(&wants, now)))
             })
             .await?;
         let read = begun.into_iter().map(|begun| self.with_input(begun));

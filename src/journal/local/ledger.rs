@@ -1,11 +1,14 @@
 //! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::expiring::Expiring;
-use crate::journal::intent::{Delivery, Head, Millis, State, StoredDue};
+use super::lanes::Lanes;
+use super::slot::{Agents, Slot, Stands};
+use super::waits::Waits;
+use crate::journal::exchange::Want;
+use crate::journal::intent::{Delivery, Head, Millis, State};
 use crate::outcome::LaunchId;
 
 /// The clock as the one who asks reads it.
@@ -17,7 +20,7 @@ pub(crate) struct Now {
     pub(crate) steady: Duration,
 }
 
-/// Every launch of a journal, by what is asked of it: by key, by readiness, by due time.
+/// Every launch of a journal, by what is asked of it: by key, by readiness, by due time, by lane.
 ///
 /// It holds no payloads, and heads only of launches that run.
 #[derive(Debug, Default)]
@@ -25,94 +28,25 @@ pub(crate) struct Ledger {
     slots: HashMap<LaunchId, Slot>,
     keys: HashMap<(u32, u128), LaunchId>,
     agents: Agents,
-    delayed: BTreeSet<(Duration, LaunchId)>,
+    lanes: Lanes,
     /// Launches whose process died while they ran. They run one at a time, so that it shows who kills it.
     suspects: BTreeSet<LaunchId>,
-    suspect_runs: bool,
+    running_suspects: usize,
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
     /// Launches that are done or cancelled. They have no slot.
     pub(super) expiring: Expiring,
-    /// Of launches that wait for a time, or did so until their attempt began: for which, and when that is over.
     waits: Waits,
-    /// The same, from before the store was opened again in this life.
-    earlier: Waits,
     pending: usize,
-    /// Which agent comes first.
-    turn: usize,
-}
-
-type Waits = HashMap<LaunchId, (Millis, Duration)>;
-
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    agent: u32,
-    priority: i32,
-    /// When it was or will be due; the time of its record if it never waited.
-    due: Millis,
-    stands: Stands,
-}
-
-/// How a launch stands, as far as the ledger is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stands {
-    Ready,
-    Suspect,
-    Delayed(Duration),
-    Running { suspect: bool },
-    Parked,
-    Over,
-}
-
-/// The agents that launches name, each with those that are ready.
-#[derive(Debug, Default)]
-struct Agents {
-    numbers: HashMap<String, u32>,
-    ready: Vec<Ready>,
-}
-
-/// The launches of one agent that could start now.
-#[derive(Debug, Default)]
-struct Ready {
-    by_rank: BTreeSet<(Reverse<i32>, Millis, LaunchId)>,
-    by_age: BTreeSet<LaunchId>,
-    starts: u64,
-}
-
-impl Agents {
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = self.ready.len() as u32;
-        self.numbers.insert(name.to_owned(), number);
-        self.ready.push(Ready::default());
-        number
-    }
-}
-
-impl Ready {
-    /// The next one: by priority, then due time, then age; and the oldest of all at every eighth start, so that nobody
-    /// waits for ever.
-    fn next(&self) -> Option<LaunchId> {
-        if self.starts % 8 == 7 {
-            self.by_age.first().copied()
-        } else {
-            self.by_rank.first().map(|(.., id)| *id)
-        }
-    }
+    /// How many turns agents have had.
+    turns: u64,
 }
 
 impl Ledger {
     /// An empty ledger, in which names under which agents were known before stand for their names of today.
     pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
-        let mut ledger = Self::default();
-        for (alias, today) in aliases {
-            let number = ledger.agents.number(today);
-            ledger.agents.numbers.insert(alias.clone(), number);
-        }
-        ledger
+        Self { agents: Agents::new(aliases), ..Self::default() }
     }
 
     /// The launch under this key of this agent.
@@ -134,31 +68,31 @@ impl Ledger {
         self.running.iter().map(|(id, head)| (*id, head))
     }
 
-    /// Notes how a launch stands now.
-    pub(crate) fn set(&mut self, id: LaunchId, key: Option<u128>, head: &Head, now: Now) {
-        self.lift(id);
+    /// Notes how a launch stands now. Says whether that has let another one start, which waited for it in its lane.
+    pub(crate) fn set(&mut self, id: LaunchId, key: Option<u128>, head: &Head, now: Now) -> bool {
         let agent = self.agents.number(&head.agent);
-        let (mut due, priority) = (head.recorded, head.terms.priority);
+        let mut due = head.recorded;
         let stands = match &head.state {
             State::Pending(wait) => {
-                let over = wait.map(|wait| self.begin_wait(id, wait, now)).unwrap_or_default();
                 due = wait.map_or(due, |wait| wait.at);
-                match over.saturating_sub(now.steady) {
+                match wait.and_then(|wait| self.waits.begin(id, wait, now)) {
                     _ if self.parked.contains(&id) => Stands::Parked,
-                    Duration::ZERO if head.suspect && head.terms.delivery == Delivery::AtLeastOnce => {
-                        Stands::Suspect
-                    }
-                    Duration::ZERO => Stands::Ready,
-                    _ => Stands::Delayed(over),
+                    Some(wait) => Stands::Delayed(wait),
+                    None => Stands::Ready,
                 }
             }
-            State::Running { .. } => Stands::Running { suspect: head.suspect },
-            _ => {
-                self.waits.remove(&id);
+            State::Running { .. } => Stands::Running,
+            State::Ambiguous { .. } => Stands::Ambiguous,
+            State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => {
+                self.waits.end(id);
                 Stands::Over
             }
         };
-        if let Stands::Running { .. } = stands {
+        let lane = head.terms.lane.as_deref().filter(|_| stands != Stands::Over);
+        let lane = lane.map(|lane| self.lanes.name(lane));
+        let suspect = head.suspect && head.terms.delivery == Delivery::AtLeastOnce;
+        let opened = self.put(id, Slot { agent, priority: head.terms.priority, due, suspect, stands, lane });
+        if stands == Stands::Running {
             self.running.insert(id, head.clone());
         }
         if let Some(key) = key.filter(|_| !head.is_leaving()) {
@@ -169,13 +103,14 @@ impl Ledger {
         if let Some(at) = head.expires() {
             self.expiring.add(at, id);
         }
-        self.put(id, Slot { agent, priority, due, stands });
+        opened
     }
 
-    /// Forgets a launch that has ended: from now on its key is free.
+    /// Forgets a launch that is being removed: from now on its key is free.
     pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
-        self.lift(id);
+        self.stand(id, Stands::Over);
         self.parked.remove(&id);
+        self.waits.end(id);
         let agent = self.agents.numbers.get(&head.agent);
         if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
             // The key of a launch whose removal has begun may be another one's by now.
@@ -190,31 +125,19 @@ impl Ledger {
 
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
     pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
-        let Self { parked, mut earlier, waits, .. } = std::mem::take(self);
-        earlier.extend(waits);
-        *self = Self { parked, earlier, ..Self::new(aliases) };
+        let Self { parked, mut waits, .. } = std::mem::take(self);
+        waits.begin_anew();
+        *self = Self { parked, waits, ..Self::new(aliases) };
     }
 
     /// Everything that the store holds is here again.
     pub(crate) fn end_anew(&mut self) {
-        self.earlier = Waits::new();
-    }
-
-    /// When a wait is over: after the shorter of the two, so that a clock that went back does not prolong it; or as it was,
-    /// if it has begun in this life.
-    fn begin_wait(&mut self, id: LaunchId, wait: StoredDue, now: Now) -> Duration {
-        let left = Duration::from_millis(wait.at.saturating_sub(now.wall).min(wait.wait));
-        let over = match self.earlier.get(&id) {
-            Some((at, over)) if *at == wait.at => *over,
-            _ => now.steady.saturating_add(left),
-        };
-        self.waits.insert(id, (wait.at, over));
-        over
+        self.waits.end_anew();
     }
 
     /// Whether a suspect waits, and none runs.
     pub(crate) fn has_way_for_suspect(&self) -> bool {
-        !self.suspect_runs && !self.suspects.is_empty()
+        self.running_suspects == 0 && !self.suspects.is_empty()
     }
 
     /// A launch is not to be claimed in this process, however often it comes back.
@@ -226,100 +149,140 @@ impl Ledger {
         self.parked.contains(&id)
     }
 
-    fn put(&mut self, id: LaunchId, slot: Slot) {
-        match slot.stands {
-            Stands::Ready => {
-                let ready = &mut self.agents.ready[slot.agent as usize];
-                ready.by_rank.insert((Reverse(slot.priority), slot.due, id));
-                ready.by_age.insert(id);
-            }
-            Stands::Suspect => drop(self.suspects.insert(id)),
-            Stands::Delayed(due) => drop(self.delayed.insert((due, id))),
-            Stands::Running { suspect } => self.suspect_runs |= suspect,
-            Stands::Parked | Stands::Over => {}
+    /// Puts a launch where it belongs, instead of where it was. Says whether another one can start because of that.
+    fn put(&mut self, id: LaunchId, slot: Slot) -> bool {
+        let lane = slot.lane.clone().or_else(|| self.slots.get(&id)?.lane.clone());
+        let head = |ledger: &Self| lane.as_deref().and_then(|lane| ledger.lanes.head(lane));
+        let before = head(self);
+        self.lift(id);
+        if let Some(lane) = &slot.lane {
+            self.lanes.enter(lane, id, slot.runs());
+        }
+        self.pending += usize::from(slot.is_pending());
+        self.running_suspects += usize::from(slot.suspect && slot.runs());
+        if let Stands::Delayed(wait) = slot.stands {
+            self.agents.queue(slot.agent).delay(id, wait);
         }
         if slot.stands != Stands::Over {
-            self.pending += 1;
             self.slots.insert(id, slot);
+            self.offer(id);
+        }
+        let after = head(self);
+        if before == after {
+            return false;
+        }
+        if let Some(before) = before {
+            self.withhold(before);
+        }
+        after.is_some_and(|after| self.offer(after) && after != id)
+    }
+
+    fn lift(&mut self, id: LaunchId) {
+        self.withhold(id);
+        let Some(slot) = self.slots.remove(&id) else { return };
+        if let Stands::Delayed(wait) = slot.stands {
+            self.agents.queue(slot.agent).forget_delay(id, wait);
+        }
+        if let Some(lane) = &slot.lane {
+            self.lanes.leave(lane, id, slot.runs());
+        }
+        if slot.runs() {
+            self.running.remove(&id);
+        }
+        self.running_suspects -= usize::from(slot.suspect && slot.runs());
+        self.pending -= usize::from(slot.is_pending());
+    }
+
+    /// A launch can be chosen, if it is ready and it is its turn in its lane. Says whether it is.
+    fn offer(&mut self, id: LaunchId) -> bool {
+        let Some(slot) = self.slots.get(&id).filter(|slot| slot.stands == Stands::Ready) else {
+            return false;
+        };
+        if slot.lane.as_deref().is_some_and(|lane| self.lanes.head(lane) != Some(id)) {
+            return false;
+        }
+        if slot.suspect {
+            self.suspects.insert(id);
+        } else {
+            let (agent, rank) = (slot.agent, slot.rank(id));
+            self.agents.queue(agent).add(rank);
+        }
+        true
+    }
+
+    /// A launch cannot be chosen.
+    fn withhold(&mut self, id: LaunchId) {
+        let Some(slot) = self.slots.get(&id).filter(|slot| slot.stands == Stands::Ready) else { return };
+        if slot.suspect {
+            self.suspects.remove(&id);
+        } else {
+            let (agent, rank) = (slot.agent, slot.rank(id));
+            self.agents.queue(agent).remove(rank);
         }
     }
 
-    fn lift(&mut self, id: LaunchId) -> Option<Slot> {
-        let slot = self.slots.remove(&id)?;
-        match slot.stands {
-            Stands::Ready => {
-                let ready = &mut self.agents.ready[slot.agent as usize];
-                ready.by_rank.remove(&(Reverse(slot.priority), slot.due, id));
-                ready.by_age.remove(&id);
-            }
-            Stands::Suspect => drop(self.suspects.remove(&id)),
-            Stands::Delayed(due) => drop(self.delayed.remove(&(due, id))),
-            Stands::Running { suspect } => {
-                self.running.remove(&id);
-                self.suspect_runs &= !suspect;
-            }
-            Stands::Parked | Stands::Over => {}
-        }
-        if slot.stands != Stands::Over {
-            self.pending -= 1;
-        }
-        Some(slot)
-    }
-
-    /// Makes those ready whose wait is over.
-    fn wake(&mut self, now: Now) {
-        while let Some((due, id)) = self.delayed.first().copied().filter(|(due, _)| *due <= now.steady) {
-            self.delayed.remove(&(due, id));
-            if let Some(slot) = self.slots.get_mut(&id) {
-                slot.stands = Stands::Ready;
-                let slot = *slot;
-                self.pending -= 1;
-                self.put(id, slot);
-            }
+    /// A launch stands otherwise from now on; everything else about it stays.
+    fn stand(&mut self, id: LaunchId, stands: Stands) {
+        if let Some(slot) = self.slots.get(&id).cloned() {
+            let lane = slot.lane.clone().filter(|_| stands != Stands::Over);
+            self.put(id, Slot { stands, lane, ..slot });
         }
     }
 
-    /// At most `max` launches of these agents that may start now, in the order in which they shall: agents take turns.
-    pub(crate) fn next(&mut self, agents: &[String], max: usize, now: Now) -> Vec<LaunchId> {
-        self.wake(now);
-        let known = agents.iter().filter_map(|name| self.agents.numbers.get(name).copied());
-        let mut numbers: Vec<u32> = known.collect();
+    /// At most `max` launches that may start now, in the order in which they shall: agents take turns, and who had none for
+    /// the longest time comes first.
+    pub(crate) fn next(&mut self, wants: &[Want], max: usize, now: Now) -> Vec<LaunchId> {
+        let mut agents = VecDeque::new();
+        for Want { agent, most } in wants {
+            let Some(number) = self.agents.numbers.get(agent.as_ref()).copied() else { continue };
+            while let Some(id) = self.agents.queue(number).due(now) {
+                self.stand(id, Stands::Ready);
+            }
+            if *most > 0 {
+                agents.push_back((number, *most));
+            }
+        }
+        agents.make_contiguous().sort_by_key(|(number, _)| self.agents.queues[*number as usize].last_turn);
         let mut chosen = Vec::new();
-        if numbers.is_empty() || max == 0 {
-            return chosen;
+        if max > 0 {
+            chosen.extend(self.next_suspect(&mut agents));
         }
-        // Who came first the last time comes last now.
-        self.turn = self.turn.wrapping_add(1);
-        let first = self.turn % numbers.len();
-        numbers.rotate_left(first);
-        if !self.suspect_runs {
-            let mine = |id: &&LaunchId| self.slots.get(id).is_some_and(|slot| numbers.contains(&slot.agent));
-            chosen.extend(self.suspects.iter().find(mine).copied());
-        }
-        loop {
-            let before = chosen.len();
-            for number in &numbers {
-                if chosen.len() >= max {
-                    return chosen;
-                }
-                let ready = &mut self.agents.ready[*number as usize];
-                let Some(id) = ready.next() else { continue };
-                ready.starts += 1;
-                // Taken off, so that it is not found again; whoever starts it notes how it stands then.
-                if let Some(slot) = self.lift(id) {
-                    self.pending += 1;
-                    self.slots.insert(id, Slot { stands: Stands::Running { suspect: false }, ..slot });
-                }
-                chosen.push(id);
-            }
-            if chosen.len() == before {
-                return chosen;
+        while chosen.len() < max {
+            let Some((number, most)) = agents.pop_front() else { break };
+            self.turns += 1;
+            let queue = &mut self.agents.queues[number as usize];
+            let Some(id) = queue.next() else { continue };
+            queue.last_turn = self.turns;
+            // Taken off, so that it is not found again; whoever starts it notes how it stands then.
+            self.stand(id, Stands::Running);
+            chosen.push(id);
+            if most > 1 {
+                agents.push_back((number, most - 1));
             }
         }
+        chosen
     }
 
-    /// How long until the next launch of any agent is due.
-    pub(crate) fn next_due(&self, now: Now) -> Option<Duration> {
-        self.delayed.first().map(|(due, _)| due.saturating_sub(now.steady))
+    /// A suspect, if none runs.
+    fn next_suspect(&mut self, agents: &mut VecDeque<(u32, usize)>) -> Option<LaunchId> {
+        if self.running_suspects > 0 {
+            return None;
+        }
+        let position_of = |id: &LaunchId| {
+            let agent = self.slots.get(id)?.agent;
+            agents.iter().position(|(number, _)| *number == agent)
+        };
+        let (id, position) = self.suspects.iter().find_map(|id| Some((*id, position_of(id)?)))?;
+        match &mut agents[position] {
+            (_, 1) => drop(agents.remove(position)),
+            (_, most) => *most -= 1,
+        }
+        self.stand(id, Stands::Running);
+        Some(id)
+    }
+
+    /// How long until the next launch of these agents is due, or may be.
+    pub(crate) fn next_due(&self, wants: &[Want], now: Now) -> Option<Duration> {
+        wants.iter().filter_map(|want| self.agents.known(&want.agent)?.next_due(now)).min()
     }
 }

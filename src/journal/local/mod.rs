@@ -9,7 +9,7 @@
 //! | `Embedded` | what is one, and so a [`Journal`](super::Journal) |
 //! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
-//! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `Ledger` | every launch by key, readiness, due time and lane, in memory; its parts are `slot`, `queue`, `lanes`, `waits` |
 //! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
@@ -25,18 +25,22 @@ mod expiring;
 mod ids;
 mod journal;
 pub(super) mod key;
+mod lanes;
 mod ledger;
 mod owner;
 mod payload;
 mod pieces;
 mod plan;
+mod queue;
 mod reading;
 mod recovery;
 mod removal;
+mod slot;
 mod sweep;
 mod turns;
 mod view;
 mod waiting;
+mod waits;
 
 pub use embedded::Embedded;
 pub use journal::Local;

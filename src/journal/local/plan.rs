@@ -1,6 +1,6 @@
 //! What is asked of a journal, one request at a time, on the thread that owns the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::attempts::{Attempts, Begun, Fence};
@@ -9,15 +9,12 @@ use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
+use super::queue::stored;
 use super::waiting::News;
-use crate::journal::clock::to_millis;
-use crate::journal::exchange::{Appended, Intent};
-use crate::journal::intent::{
-    Delivery, Event, Head, Refused, State, Stored, StoredDue, StoredTerms, is_current, step,
-};
+use crate::journal::exchange::{Appended, Intent, Want};
+use crate::journal::intent::{Delivery, Event, Head, Refused, State, Stored, StoredTerms, is_current, step};
 use crate::journal::record::{self, Kind, RecordError};
 use crate::journal::store::{Change, LONGEST_VALUE, Store};
-use crate::journal::terms::Due;
 use crate::journal::{JournalError, JournalErrorKind, Scope};
 use crate::outcome::LaunchId;
 
@@ -114,7 +111,7 @@ impl Plan {
             recorded: now.wall,
             input,
             terms: StoredTerms::from(&terms),
-            state: State::Pending(wait_until(due, now)),
+            state: State::Pending(stored(due, now)),
             attempt: 0,
             failures: 0,
             crashes: 0,
@@ -128,15 +125,10 @@ impl Plan {
         Ok(Appended::New(id))
     }
 
-    /// Begins the next attempts of at most `max` launches of these agents.
-    pub(super) fn claim(
-        &mut self,
-        agents: &[String],
-        max: usize,
-        now: Now,
-    ) -> Result<Vec<Begun>, JournalError> {
+    /// Begins the next attempts of at most `max` launches, and of each agent at most as many as are wanted.
+    pub(super) fn claim(&mut self, wants: &[Want], max: usize, now: Now) -> Result<Vec<Begun>, JournalError> {
         let mut begun = Vec::new();
-        for id in self.ledger.next(agents, max, now) {
+        for id in self.ledger.next(wants, max, now) {
             let Some(mut head) = self.head(id)? else { continue };
             if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
                 self.write(id, &mut head, now)?;
@@ -184,17 +176,26 @@ impl Plan {
         Ok(Ok(head))
     }
 
-    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
-    pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
+    /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many wait
+    /// again.
+    pub(super) fn give_back(
+        &mut self,
+        agents: &HashSet<Arc<str>>,
+        begun: &HashSet<LaunchId>,
+        now: Now,
+    ) -> Result<usize, JournalError> {
+        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(self.scope.name_today(&head.agent));
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
+        let mut waiting = 0;
         for (id, attempt) in &left {
-            let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun: true };
+            let begun = begun.contains(id);
+            let release = Event::Release { epoch: self.epoch, attempt: *attempt, begun };
             // Refused only if it does not run, and then it would not be here.
-            let _ = self.advance(*id, release, now)?;
+            let released = self.advance(*id, release, now)?;
+            waiting += usize::from(released.is_ok_and(|head| matches!(head.state, State::Pending(_))));
         }
-        Ok(left.len())
+        Ok(waiting)
     }
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again.
@@ -245,7 +246,7 @@ impl Plan {
         }
         self.put(Kind::Head, key::of(key::HEADS, id), head)?;
         self.waiting.insert(id, self.batch.len() - 1);
-        self.ledger.set(id, key_of(head), head, now);
+        self.untold.pending |= self.ledger.set(id, key_of(head), head, now);
         match head.state {
             State::Pending(_) => self.untold.pending = true,
             State::Running { .. } => {}
@@ -276,15 +277,6 @@ impl Plan {
 
     pub(super) fn change(&mut self, change: Change) {
         self.batch.push(change);
-    }
-}
-
-/// How the wait of a new launch is stored.
-fn wait_until(due: Due, now: Now) -> Option<StoredDue> {
-    match due {
-        Due::Now => None,
-        Due::After(span) => Some(StoredDue::after(span, now.wall)),
-        Due::At(time) => Some(StoredDue::at(to_millis(time))),
     }
 }
 

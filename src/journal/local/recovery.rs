@@ -87,7 +87,9 @@ impl Plan {
                     let release = Event::Release { epoch: *epoch, attempt: head.attempt, begun: false };
                     left.push((id, head, release));
                 }
-                _ => ledger.set(id, key_of(&head), &head, now),
+                _ => {
+                    ledger.set(id, key_of(&head), &head, now);
+                }
             }
             Ok(ControlFlow::Continue(()))
         })?;

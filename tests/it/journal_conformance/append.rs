@@ -178,7 +178,7 @@ pub async fn a_launch_waits_for_its_span_whatever_the_wall_clock_does<B: Bench>(
     assert_eq!(claims(&journal, 9).await, []);
     desk.clock.back(2 * 3600 * SECOND);
     tokio::time::advance(10 * SECOND - MS).await;
-    let waits = journal.claim(&both(), 9).await.unwrap();
+    let waits = journal.claim(&wants(&both()), 9).await.unwrap();
     assert_eq!((waits.claims.len(), waits.next_due), (0, Some(MS)));
     tokio::time::advance(MS).await;
     assert_eq!(claim(&journal).await.id, id);
@@ -209,7 +209,7 @@ pub async fn the_longest_names_and_the_longest_history_fit<B: Bench>(desk: Desk<
     };
     let id = record(&journal, on(terms, keyed(&key, intent(&agent, large(1024))))).await;
     for attempt in 1..30 {
-        let claim = journal.claim(&agents, 1).await.unwrap().claims.remove(0);
+        let claim = journal.claim(&wants(&agents), 1).await.unwrap().claims.remove(0);
         assert_eq!(claim.attempt, attempt);
         let (message, code) = (format!("{attempt}: {}", "m".repeat(2000)), Some("c".repeat(200)));
         let failed = FailedAttempt { message, code, ..failed(EndedBy::Error) };
@@ -218,7 +218,7 @@ pub async fn the_longest_names_and_the_longest_history_fit<B: Bench>(desk: Desk<
         assert!((1..=16).contains(&history.len()), "{}", history.len());
         assert!(history.last().unwrap().message.starts_with(&format!("{attempt}: ")));
     }
-    let claim = journal.claim(&agents, 1).await.unwrap().claims.remove(0);
+    let claim = journal.claim(&wants(&agents), 1).await.unwrap().claims.remove(0);
     journal.complete(&claim, &large(1024)).await.unwrap().unwrap();
     assert_eq!(journal.output(id).await.unwrap(), Some(large(1024)));
 }

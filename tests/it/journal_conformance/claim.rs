@@ -51,9 +51,9 @@ pub async fn only_launches_of_these_agents_are_claimed<B: Bench>(desk: Desk<B>) 
     let journal = desk.open().await;
     let (a, b) = (record(&journal, intent("a", "1")).await, record(&journal, intent("b", "1")).await);
     assert_eq!(journal.claim(&[], 9).await.unwrap().claims, []);
-    assert_eq!(journal.claim(&["c".to_owned()], 9).await.unwrap().claims, []);
-    assert_eq!(journal.claim(&both()[1..], 9).await.unwrap().claims[0].id, b);
-    assert_eq!(journal.claim(&both()[1..], 9).await.unwrap().claims, []);
+    assert_eq!(journal.claim(&wants(&["c".to_owned()]), 9).await.unwrap().claims, []);
+    assert_eq!(journal.claim(&wants(&both()[1..]), 9).await.unwrap().claims[0].id, b);
+    assert_eq!(journal.claim(&wants(&both()[1..]), 9).await.unwrap().claims, []);
     assert_eq!(status(&journal, a).await, LaunchStatus::Pending);
     assert_eq!(claim(&journal).await.id, a);
 }
@@ -74,7 +74,7 @@ pub async fn agents_take_turns<B: Bench>(desk: Desk<B>) {
     }
     assert_eq!((of(&alone, "a"), of(&alone, "b")), (3, 3));
     // One that has nothing to do gives its turn to the other.
-    journal.claim(&both()[..1], 99).await.unwrap();
+    journal.claim(&wants(&both()[..1]), 99).await.unwrap();
     assert_eq!(claims(&journal, 9).await.len(), 9);
 }
 
@@ -122,9 +122,10 @@ pub async fn inputs_are_read_with_the_claim<B: Bench>(desk: Desk<B>) {
     assert!(claims.iter().zip(&inputs).all(|(claim, input)| claim.input == *input));
 }
 
-pub async fn the_next_due_time_is_that_of_any_agent<B: Bench>(desk: Desk<B>) {
+pub async fn the_next_due_time_is_that_of_the_agents_that_are_wanted<B: Bench>(desk: Desk<B>) {
     let journal = desk.open().await;
-    let next_due = async || journal.claim(&both()[..1], 9).await.unwrap().next_due;
+    let next_due_of = async |agents: &[String]| journal.claim(&wants(agents), 0).await.unwrap().next_due;
+    let next_due = async || next_due_of(&both()[..1]).await;
     assert_eq!(next_due().await, None);
     record(&journal, intent("b", "1")).await;
     assert_eq!(next_due().await, None);
@@ -132,11 +133,12 @@ pub async fn the_next_due_time_is_that_of_any_agent<B: Bench>(desk: Desk<B>) {
     assert_eq!(next_due().await, Some(20 * SECOND));
     let sooner = record(&journal, due(Due::After(9 * SECOND), intent("b", "1"))).await;
     desk.clock.pass(SECOND).await;
-    assert_eq!(next_due().await, Some(8 * SECOND));
+    assert_eq!(next_due_of(&both()).await, Some(8 * SECOND));
+    assert_eq!(next_due().await, Some(19 * SECOND));
     journal.cancel(sooner).await.unwrap().unwrap();
     assert_eq!(next_due().await, Some(19 * SECOND));
     desk.clock.pass(19 * SECOND).await;
-    assert_eq!(journal.claim(&both()[..1], 9).await.unwrap().claims.len(), 1);
+    assert_eq!(journal.claim(&wants(&both()[..1]), 9).await.unwrap().claims.len(), 1);
     assert_eq!(next_due().await, None);
 }
 

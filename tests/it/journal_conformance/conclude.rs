@@ -42,7 +42,7 @@ pub async fn failures_are_counted_until_the_launch_is_dead<B: Bench>(desk: Desk<
         }
         assert_eq!((told.status, told.due), (LaunchStatus::Pending, Some(desk.clock.now() + SECOND)));
         desk.clock.pass(SECOND - MS).await;
-        let waits = journal.claim(&both(), 9).await.unwrap();
+        let waits = journal.claim(&wants(&both()), 9).await.unwrap();
         assert_eq!((waits.claims.len(), waits.next_due), (0, Some(MS)));
         desk.clock.pass(MS).await;
     }
@@ -146,13 +146,17 @@ pub async fn every_attempt_of_an_agent_is_given_back<B: Bench>(desk: Desk<B>) {
     let done = claimed(&journal, intent("a", "4")).await;
     journal.complete(&done, b"").await.unwrap().unwrap();
     let other = claimed(&journal, intent("b", "5")).await;
-    let waits = record(&journal, intent("a", "6")).await;
-    assert_eq!(journal.release_all(&[]).await.unwrap(), 0);
-    assert_eq!(journal.release_all(&both()[..1]).await.unwrap(), 3);
-    assert_eq!(journal.release_all(&both()[..1]).await.unwrap(), 0);
+    let fresh = claimed(&journal, at_most_once(intent("a", "6"))).await;
+    let waits = record(&journal, intent("a", "7")).await;
+    assert_eq!(journal.release_all(&[], &[]).await.unwrap(), 0);
+    // Two of them wait again: the one whose body had not begun, and the one that may run more than once.
+    let begun = [plain.id, once.id, unwanted.id, other.id];
+    assert_eq!(journal.release_all(&names(&both()[..1]), &begun).await.unwrap(), 2);
+    assert_eq!(journal.release_all(&names(&both()[..1]), &begun).await.unwrap(), 0);
     for (id, expected) in [
         (plain.id, LaunchStatus::Pending),
         (once.id, LaunchStatus::Ambiguous),
+        (fresh.id, LaunchStatus::Pending),
         (unwanted.id, LaunchStatus::Cancelled),
         (done.id, LaunchStatus::Done),
         (other.id, LaunchStatus::Running),
@@ -163,7 +167,7 @@ pub async fn every_attempt_of_an_agent_is_given_back<B: Bench>(desk: Desk<B>) {
     assert_eq!(journal.complete(&plain, b"").await.unwrap(), Err(Refused::Stale));
     journal.complete(&other, b"").await.unwrap().unwrap();
     let again: Vec<_> = claims(&journal, 9).await.iter().map(|claim| (claim.id, claim.attempt)).collect();
-    assert_eq!(again, [(plain.id, 2), (waits, 1)]);
+    assert_eq!(again, [(plain.id, 2), (fresh.id, 2), (waits, 1)]);
 }
 
 pub async fn what_is_parked_is_not_claimed_again_in_this_life<B: Bench>(desk: Desk<B>) {

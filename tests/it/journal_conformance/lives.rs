@@ -10,13 +10,13 @@ async fn is_closed(journal: &impl Journal, claim: &Claim) {
     let kinds = [
         journal.append(vec![intent("a", "1")]).await.map(drop),
         journal.append(vec![intent("a", large(5000))]).await.map(drop),
-        journal.claim(&both(), 1).await.map(drop),
+        journal.claim(&wants(&both()), 1).await.map(drop),
         journal.claim(&[], 0).await.map(drop),
         journal.complete(claim, b"").await.map(drop),
         journal.complete(claim, &large(5000)).await.map(drop),
         journal.fail(claim, failed(EndedBy::Error)).await.map(drop),
         journal.release(claim, true).await.map(drop),
-        journal.release_all(&both()).await.map(drop),
+        journal.release_all(&names(&both()), &[]).await.map(drop),
         journal.park(claim).await.map(drop),
         journal.cancel(claim.id).await.map(drop),
         journal.requeue(claim.id).await.map(drop),
@@ -330,7 +330,7 @@ pub async fn what_this_process_cannot_run_waits_for_one_that_can<B: Bench>(desk:
     assert_eq!(status(&journal, id).await, LaunchStatus::Parked);
     let parked = sortie::LaunchFilter::all().status(LaunchStatus::Parked);
     assert_eq!(journal.scan(&parked, None, 9).await.unwrap().len(), 1);
-    assert_eq!(journal.claim(&both()[..1], 9).await.unwrap().claims, []);
+    assert_eq!(journal.claim(&wants(&both()[..1]), 9).await.unwrap().claims, []);
     let Some(journal) = desk.reopen(journal).await else { return };
     assert_eq!(status(&journal, id).await, LaunchStatus::Pending);
     assert_eq!(claim(&journal).await.id, id);

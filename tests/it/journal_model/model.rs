@@ -232,17 +232,17 @@ impl Model {
         self.launches.iter_mut().for_each(|launch| launch.next_life(now));
     }
 
-    /// Gives back what an agent runs.
+    /// Gives back what an agent runs, all of whose bodies have begun. Says how many wait again.
     pub fn release_all(&mut self, agent: usize, now: Now) -> usize {
         let mut given_back = 0;
         for launch in self.launches.iter_mut().filter(|launch| launch.agent == agent) {
             if let Stands::Runs { unwanted, .. } = launch.stands {
-                given_back += 1;
                 launch.stands = match () {
                     () if unwanted => Stands::Cancelled(now.wall),
                     () if launch.is_once() => Stands::Ambiguous(now.wall),
                     () => Stands::Waits(None),
                 };
+                given_back += usize::from(matches!(launch.stands, Stands::Waits(_)));
             }
         }
         given_back

@@ -14,7 +14,7 @@ use super::Breakable;
 use super::model::{End, Launch, Model, Now, Stands, Wait, terms};
 use super::operation::Operation;
 use crate::journal_conformance::Clock;
-use crate::support::SECOND;
+use crate::support::{SECOND, names, wants};
 
 /// How many launches may be pending.
 const MOST_PENDING: usize = 9;
@@ -185,7 +185,8 @@ impl<B: Breakable> Table<B> {
                 self.moved(claim.id, answer, |launch| launch.conclude(&claim, End::Park, now)).await
             }
             Operation::ReleaseAll { agent } => {
-                let answer = journal.release_all(&agents(*agent)).await;
+                let begun: Vec<_> = self.model.launches.iter().map(|launch| launch.id).collect();
+                let answer = journal.release_all(&names(&agents(*agent)), &begun).await;
                 let mut moved = self.model.clone();
                 let given_back = moved.release_all(*agent, now);
                 match answer {
@@ -327,7 +328,7 @@ impl<B: Breakable> Table<B> {
         let suspects = ready.iter().filter(|launch| launch.suspect).count();
         let way = usize::from(!self.model.suspect_runs());
         let most = ready.len() - suspects + suspects.min(way);
-        let answer = match self.journal.claim(&names, max).await {
+        let answer = match self.journal.claim(&wants(&names), max).await {
             Ok(answer) => answer,
             Err(error) => {
                 // Attempts that nobody was told of are given back.
@@ -359,7 +360,8 @@ impl<B: Breakable> Table<B> {
             self.model.launch(claim.id).unwrap().start(claim.epoch);
             self.claims.push(claim.clone());
         }
-        let next_due = self.model.launches.iter().filter_map(|launch| launch.waits(now)).min();
+        let waiting = self.model.launches.iter().filter(|launch| names.contains(&agent(launch.agent)));
+        let next_due = waiting.filter_map(|launch| launch.waits(now)).min();
         same("next due", answer.next_due, next_due)
     }
 
