@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::join;
+use futures::future::poll_immediate;
 use sortie::journal::{
     Appended, Claim, Delivery, Due, FailedAttempt, Intent, Journal, Refused, Scope, Swept, Terms,
 };
@@ -236,8 +236,10 @@ async fn a_launch_that_is_half_removed_is_gone() {
     journal.complete(&first, &[7; 1 << 20]).await.unwrap().unwrap();
     advance(MS).await;
     // It is read while it is removed: whoever comes too late is told so, not that it is damaged.
-    let (read, swept) = join!(journal.output(first.id), journal.sweep(1));
-    assert_eq!((read.unwrap(), swept.unwrap().removed), (None, 0));
+    let mut reads = journal.output(first.id);
+    assert!(poll_immediate(&mut reads).await.is_none());
+    assert_eq!(journal.sweep(1).await.unwrap().removed, 0);
+    assert!(reads.await.unwrap().is_none());
 
     assert_eq!(journal.get(first.id).await.unwrap(), None);
     assert_eq!(journal.by_key("agent", "k").await.unwrap(), None);
@@ -257,7 +259,7 @@ async fn a_launch_that_is_half_removed_is_gone() {
     }
     assert_eq!(sweeps, 3, "263 pieces and two writes of a head, of which 64 at a time");
     assert_eq!(journal.by_key("agent", "k").await.unwrap().unwrap().id, second.id);
-    assert_eq!(journal.output(second.id).await.unwrap().unwrap(), vec![8; 1 << 20]);
+    assert!(journal.output(second.id).await.unwrap().unwrap() == vec![8; 1 << 20]);
 }
 
 #[tokio::test(start_paused = true)]
