@@ -7,11 +7,11 @@ use tokio::time::sleep;
 use super::patience::{Patience, is_transient};
 use crate::journal::{Journal, JournalError, Swept};
 
-/// How many launches are removed at once.
-const AT_ONCE: usize = 64;
+/// How many launches are removed at once: at most, because a journal keeps its sweeps small by itself.
+const AT_ONCE: usize = 256;
 
 /// How long others have the journal to themselves while there is more to remove.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How long expired launches are let come together.
 const REST: Duration = Duration::from_secs(1);

@@ -27,7 +27,8 @@ impl Local {
 
 impl Plan {
     fn sweep(&mut self, max: usize, now: Now) -> Result<Swept, JournalError> {
-        let (mut removed, full) = (0, self.changes() + CHANGES_AT_ONCE);
+        // As many as others make in this commit, or removing would not keep up with launching.
+        let (mut removed, full) = (0, self.changes() + self.changes().max(CHANGES_AT_ONCE));
         while removed < max && self.changes() < full {
             let Some((at, id)) = self.ledger.expiring.first(now.wall) else { break };
             match self.stored(id) {
