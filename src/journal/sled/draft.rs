@@ -15,7 +15,7 @@ const DRAFT: &str = "importing";
 /// The directory of a journal that is being made. It is removed when it is dropped before it was published.
 pub(crate) struct Draft {
     draft: PathBuf,
-    path: PathBuf,
+    place: PathBuf,
     published: bool,
 }
 
@@ -29,7 +29,7 @@ impl Draft {
         let nameless = || at(io::Error::from(io::ErrorKind::InvalidInput));
         let draft = quarantine::beside(path, DRAFT).ok_or_else(nameless)?;
         match directory::make_new(&draft) {
-            Ok(()) => Ok(Self { draft, path: path.to_owned(), published: false }),
+            Ok(()) => Ok(Self { draft, place: path.to_owned(), published: false }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(ImportError::Interrupted(draft))
             }
@@ -45,15 +45,15 @@ impl Draft {
     /// Puts it where it shall be. Nobody may have it open.
     pub(crate) fn publish(mut self) -> Result<(), JournalError> {
         // Refused if there is anything in it by now.
-        match fs::remove_dir(&self.path) {
+        match fs::remove_dir(&self.place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(JournalError::from(error).at(&self.path));
+                return Err(JournalError::from(error).at(&self.place));
             }
             _ => {}
         }
-        fs::rename(&self.draft, &self.path)?;
+        fs::rename(&self.draft, &self.place)?;
         self.published = true;
-        directory::sync_parent(&self.path.canonicalize()?)
+        directory::sync_parent(&self.place.canonicalize()?)
     }
 }
 
