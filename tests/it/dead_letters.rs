@@ -334,6 +334,7 @@ async fn a_process_that_dies_while_it_discards_leaves_nothing_either() {
     assert!(records(&directory).len() > 500);
     let journal = SledJournal::open(directory.journal()).unwrap();
     journal.start(Scope::new(["mail".to_owned()])).await.unwrap();
+    // What is left goes with the next sweeps.
     assert!(journal.get(ids[0]).await.unwrap().is_none());
     while journal.sweep(10).await.unwrap().next.is_some() {}
     journal.close();

@@ -70,8 +70,13 @@ async fn s13_killed_at_every_commit_of_a_discard() {
                 .unwrap();
             let what = format!("{point} {hit}: {status}");
 
+            // An export has what is there, and misses nothing.
+            let exported = SledJournal::export(&path, std::io::sink()).unwrap();
+            assert_eq!((exported.damaged, &exported.missing), (0, &None), "{what}");
+
             let journal = open(&path).await;
             let left = journal.scan(&LaunchFilter::all(), None, 10).await.unwrap();
+            assert_eq!(exported.launches, left.len() as u64, "{what}");
             for record in &left {
                 assert_eq!(record.status, LaunchStatus::Parked, "{what}");
                 assert!(journal.input(record.id).await.unwrap() == Some(vec![b'1'; LENGTH]), "{what}");

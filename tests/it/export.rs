@@ -409,7 +409,11 @@ async fn a_line_that_is_wrong_is_refused_with_its_number_and_leaves_nothing_behi
     refused(&replace(1, "\"agent\":\"b\"", "\"agent\":\"\""), 2, "a name of 0 bytes");
     refused(&replace(1, "\"agent\"", "\"agents\""), 2, "agents");
     refused(&replace(1, "\"key\":\"k\"", "\"key\":\"\""), 2, "its key is 0 bytes long");
-    refused(&replace(1, "\"output\":null", "\"output\":{\"json\":1}"), 2, "it has an output");
+    refused(
+        &replace(1, "\"output\":null", "\"output\":{\"json\":1}"),
+        2,
+        "a launch that is done has an output",
+    );
     refused(&replace(1, "\"input\":{\"json\":[1]}", "\"input\":null"), 2, "it has no input");
     refused(&replace(3, "\"hex\":\"ff\"", "\"hex\":\"f\""), 4, "hexadecimal");
     refused(&replace(3, "\"hex\":\"ff\"", "\"hex\":\"\u{e4}\""), 4, "hexadecimal");

@@ -7,6 +7,7 @@
 mod append;
 mod claim;
 mod conclude;
+mod decide;
 mod lives;
 mod look;
 
@@ -282,6 +283,13 @@ rules! {
         a_launch_that_runs_is_cancelled_when_its_attempt_ends
         a_dead_launch_gets_a_new_series_of_attempts
         what_has_a_future_is_not_requeued;
+    decide:
+        who_waits_for_a_decision_is_settled
+        of_two_who_settle_at_once_one_counts
+        what_is_discarded_is_unknown_and_its_key_is_free
+        what_waits_for_no_decision_is_neither_settled_nor_discarded
+        what_is_parked_is_discarded_and_who_waits_for_it_is_told
+        launches_of_a_renamed_agent_are_its_own;
     look:
         a_launch_is_found_by_id_and_by_key
         long_messages_are_cut_where_a_character_ends

@@ -53,7 +53,9 @@ pub(in crate::journal) fn export(path: &Path, to: &mut dyn Write) -> Result<Expo
             .ok_or_else(|| "its key cannot be read".to_owned())
             .and_then(|id| read(&rescue, id, key, record))
         {
-            Ok(launch) => match launch.write(&mut to) {
+            // What is being removed is gone.
+            Ok(None) => {}
+            Ok(Some(launch)) => match launch.write(&mut to) {
                 Ok(()) => exported.launches += 1,
                 Err(error) => {
                     failed = Some(error);
@@ -108,9 +110,12 @@ fn write_line(to: &mut impl Write, line: &impl serde::Serialize) -> io::Result<(
     to.write_all(b"\n")
 }
 
-/// Reads all of a launch, or says what is wrong with it.
-fn read(rescue: &Rescue, id: LaunchId, key: &[u8], record: &[u8]) -> Result<Launch, String> {
+/// Reads all of a launch, or says what is wrong with it. `None` if its removal has begun.
+fn read(rescue: &Rescue, id: LaunchId, key: &[u8], record: &[u8]) -> Result<Option<Launch>, String> {
     let head: Head = record::open(Kind::Head, key, record).map_err(|error| error.to_string())?;
+    if head.is_leaving() {
+        return Ok(None);
+    }
     let input =
         payload(rescue, key::INPUTS, id, &head.input).map_err(|error| format!("its input: {error}"))?;
     let output = match &head.state {
@@ -119,7 +124,7 @@ fn read(rescue: &Rescue, id: LaunchId, key: &[u8], record: &[u8]) -> Result<Laun
         }
         _ => None,
     };
-    Ok(Launch { id, head, input, output })
+    Ok(Some(Launch { id, head, input, output }))
 }
 
 fn payload(rescue: &Rescue, prefix: &[u8], id: LaunchId, stored: &Stored) -> Result<Option<Vec<u8>>, String> {

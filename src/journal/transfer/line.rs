@@ -123,11 +123,11 @@ impl<'a> Line<'a> {
             Stands::Cancelled { at } => State::Cancelled { at },
             Stands::Ambiguous { at } => State::Ambiguous { at },
         };
-        if output.is_some() && !matches!(state, State::Done { .. }) {
-            return Err("it has an output, which only a launch has that is done".to_owned());
+        let done = matches!(state, State::Done { .. });
+        if output.is_some() != done {
+            return Err("a launch that is done has an output, and no other has".to_owned());
         }
-        let needs_none = matches!(state, State::Done { .. } | State::Cancelled { .. });
-        if input.is_none() && !needs_none {
+        if input.is_none() && !done && !matches!(state, State::Cancelled { .. }) {
             return Err("it has no input, without which it cannot run".to_owned());
         }
         let head = Head {
