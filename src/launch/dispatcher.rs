@@ -27,6 +27,8 @@ pub(crate) struct Dispatcher {
     /// How many launches of all agents run at once, and how many of some agents.
     pub(super) concurrency: usize,
     limits: BTreeMap<Arc<str>, usize>,
+    /// Whether it removes what has expired, as one of them does for the whole journal.
+    pub(super) sweeps: bool,
     /// What the present life has begun, or the last one had.
     begun: Mutex<Arc<Begun>>,
     /// Code of attempts that runs, whichever life of the service has started it.
@@ -41,10 +43,11 @@ impl Dispatcher {
         agents: BTreeMap<String, Runnable>,
         concurrency: usize,
         limits: BTreeMap<Arc<str>, usize>,
+        sweeps: bool,
     ) -> Self {
         let names = agents.keys().map(|name| name.as_str().into()).collect();
         let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
-        Self { journal, agents, names, concurrency, limits, begun, bodies, limited }
+        Self { journal, agents, names, concurrency, limits, sweeps, begun, bodies, limited }
     }
 
     /// The slots of one life.
@@ -55,7 +58,8 @@ impl Dispatcher {
     /// Gives back what a life has left. Says how many launches wait again.
     async fn give_back(&self) -> Result<usize, JournalError> {
         let begun = lock(&self.begun).close();
-        self.journal.release_all(&self.names, &begun).await
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        self.journal.release_all(&names, &begun).await
     }
 
     /// One life, from its first claim to its last record.

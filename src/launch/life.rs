@@ -14,6 +14,7 @@ use super::bytes::Unreadable;
 use super::claims::{Claimed, Claims, UnderWay};
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
+use super::sweeper;
 use super::work::Attempts;
 use crate::agent::{Launches, Roster};
 use crate::journal::{Claim, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
@@ -38,7 +39,7 @@ impl Life {
         Self { dispatcher, tree, under_way: Arc::default(), begun }
     }
 
-    /// Claims, runs and records until the tree drains. What is not concluded then stands as running.
+    /// Claims, runs, records and sweeps until the tree drains. What is not concluded then stands as running.
     pub(super) async fn live(self) -> Result<(), JournalError> {
         let (broken, breaks) = oneshot::channel();
         let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
@@ -67,12 +68,19 @@ impl Life {
                 Err(_) => std::future::pending().await,
             }
         };
-        match select(pin!(recorded), pin!(breaks)).await {
+        let sweeps = async {
+            match self.dispatcher.sweeps {
+                true => sweeper::sweep(&*self.dispatcher.journal).await,
+                false => std::future::pending().await,
+            }
+        };
+        let (breaks, sweeps) = (pin!(breaks), pin!(sweeps));
+        match select(pin!(recorded), select(breaks, sweeps)).await {
             Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
                 Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
             }
             Either::Left((recorded, _)) => recorded,
-            Either::Right((error, _)) => Err(error),
+            Either::Right((error, _)) => Err(error.factor_first().0),
         }
     }
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::aliases::Aliases;
+use super::dispatch::{Dispatch, MAIN};
 use super::handle::System;
 use super::json::{Registrable, json_view};
-use super::launches::{Launches, MAIN};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
 use crate::journal::{Journal, Scope, WallClock};
-use crate::launch::bytes_view;
+use crate::launch::{Launcher, bytes_view};
 use crate::policy::Intensity;
-use crate::supervisor::tree::{Parent, Tree};
+use crate::supervisor::tree::{Annex, Parent, Tree};
 
 /// How long the name of an agent may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_NAME: usize = 256;
@@ -26,9 +27,10 @@ const LONGEST_NAME: usize = 256;
 #[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
+    pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
-    launches: Launches,
+    launches: Dispatch,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
     parent: Option<Parent>,
@@ -42,7 +44,8 @@ impl Builder {
     /// them; what is set on the returned reference belongs to that reference. Only agents that shall be found by their
     /// name need to be registered: any other agent runs in a system just as well.
     ///
-    /// Launches of the agent are journaled under its name: once there are any, it must not change.
+    /// Launches of the agent are journaled under its name: once there are any, it changes only with an
+    /// [`alias`](Builder::alias).
     ///
     /// Two agents of one name, one without a name, one with a name longer than 256 bytes, or one that is to run
     /// [at most once](AgentRef::at_most_once) and has a restart policy of more than one attempt make
@@ -99,6 +102,11 @@ impl Builder {
 
     /// The clock of the times that the journal stores; that of the machine unless set. For tests of what happens when it is
     /// set forward or back.
+    ///
+    /// Launches are removed when their [retention](crate::Launch::retain) is over by this clock. To lose none to a clock that
+    /// was set wrongly, nothing is removed from when it has jumped by more than an hour, in either direction, until it
+    /// has jumped back or the system is started anew; a warning says so. The time that a machine was suspended looks
+    /// like such a jump. A clock that is wrong when the system starts is believed.
     pub fn wall_clock(&mut self, clock: WallClock) -> &mut Self {
         self.clock = clock;
         self
@@ -172,28 +180,32 @@ impl Builder {
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<System, StartError> {
         self.problems.extend(self.launches.problems(&self.supervisors));
+        self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
-        let journal = match self.journal.take() {
-            Some(journal) => Some(self.open(journal).await?),
+        let annex = match self.journal.take() {
+            Some(journal) => Some(self.open(journal).await? as Annex),
             None => None,
         };
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
-        match Tree::start(supervisors, self.intensity, self.parent).await {
-            Ok(tree) => Ok(System::new(tree, self.agents, journal)),
+        match Tree::start(supervisors, self.intensity, self.parent, annex).await {
+            Ok(tree) => Ok(System::new(tree, self.agents)),
             Err(problem) => Err(StartError::new(vec![Problem::Supervisor(problem)])),
         }
     }
 
     /// Opens the journal, and appoints the services that run its launches.
-    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<dyn Journal>, StartError> {
-        let (agents, clock) = (self.launches.agents.keys().cloned().collect(), self.clock.clone());
-        let started = journal.start(Scope { agents, most_pending: self.launches.most_pending, clock }).await;
+    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
+        let (agents, clock) = (self.agents.keys().cloned().collect(), self.clock.clone());
+        let (aliases, most_pending) =
+            (std::mem::take(&mut self.aliases).into_names(), self.launches.most_pending);
+        let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         self.supervisor(MAIN);
         std::mem::take(&mut self.launches).appoint(&mut self.supervisors, &journal);
-        Ok(journal)
+        let agents = self.agents.iter().map(|(name, agent)| (name.clone(), agent.is_at_most_once()));
+        Ok(Arc::new(Launcher::new(journal, agents.collect())))
     }
 }
 

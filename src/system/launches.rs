@@ -1,82 +1,57 @@
-//! What launches a system runs, and under which supervisors.
+//! What a system tells of launches that were made: as a list, and one by its id, its key, or the name of its result.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::start_error::Problem;
-use super::supervisor::SupervisorBuilder;
-use crate::journal::Journal;
-use crate::launch::{Dispatcher, Runnable};
-use crate::policy::Limits;
+use super::System;
+use crate::agent::{AgentRef, Payload};
+use crate::journal::{JournalError, LaunchFilter};
+use crate::launch::{Launches, Ticket, TicketError};
+use crate::outcome::{LaunchId, Outcome};
 
-/// The supervisor of launches that no other one was given.
-pub(super) const MAIN: &str = "main";
-
-/// What is said of launches while a system is built.
-pub(super) struct Launches {
-    /// The registered agents.
-    pub(super) agents: BTreeMap<String, Runnable>,
-    /// How many run at once under a supervisor that does not say.
-    pub(super) concurrency: usize,
-    /// How many of some agents run at once.
-    pub(super) limits: BTreeMap<Arc<str>, usize>,
-    pub(super) most_pending: usize,
-}
-
-impl Default for Launches {
-    fn default() -> Self {
-        let (agents, limits) = (BTreeMap::new(), BTreeMap::new());
-        Self { agents, concurrency: Limits::CONCURRENCY, limits, most_pending: 1_000_000 }
-    }
-}
-
-impl Launches {
-    /// What is wrong with it.
-    pub(super) fn problems(&self, supervisors: &[SupervisorBuilder]) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut given = HashMap::<&str, &str>::new();
-        let is_known = |agent: &str| self.agents.contains_key(agent);
-        let unknown = |agent: &Arc<str>| Problem::UnknownAgent(agent.as_ref().to_owned());
-        problems.extend(self.limits.keys().filter(|agent| !is_known(agent)).map(unknown));
-        for supervisor in supervisors {
-            for agent in &supervisor.agents {
-                if !is_known(agent) {
-                    problems.push(unknown(agent));
-                }
-                let name = supervisor.name.as_ref();
-                match given.insert(agent, name) {
-                    Some(other) if other != name => {
-                        let [agent, one, two] = [agent, other, name].map(str::to_owned);
-                        problems.push(Problem::TwoSupervisors(agent, one, two));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        problems
+impl System {
+    /// The recorded launches that a filter means: to count, to read page by page, and to decide about those that need it.
+    /// A system without a journal has none.
+    pub fn launches(&self, filter: LaunchFilter) -> Launches {
+        Launches::new(self.journal(), filter)
     }
 
-    /// Gives each supervisor the service that runs the launches of its agents, and those of all others to the main one.
-    pub(super) fn appoint(mut self, supervisors: &mut [SupervisorBuilder], journal: &Arc<dyn Journal>) {
-        let theirs: Vec<BTreeMap<_, _>> = supervisors
-            .iter()
-            .map(|supervisor| {
-                let agents = supervisor.agents.iter();
-                agents.filter_map(|agent| self.agents.remove_entry(agent.as_ref())).collect()
-            })
-            .collect();
-        for (supervisor, mut agents) in supervisors.iter_mut().zip(theirs) {
-            let is_main = supervisor.name.as_ref() == MAIN;
-            if is_main {
-                agents.append(&mut self.agents);
-            }
-            // There is always one that closes the journal.
-            if is_main || !agents.is_empty() {
-                let concurrency = supervisor.launch_concurrency.unwrap_or(self.concurrency);
-                let limits = self.limits.iter().filter(|(agent, _)| agents.contains_key(agent.as_ref()));
-                let limits = limits.map(|(agent, limit)| (Arc::clone(agent), *limit)).collect();
-                supervisor.host(Arc::new(Dispatcher::new(Arc::clone(journal), agents, concurrency, limits)));
-            }
-        }
+    /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch
+    /// shows when the ticket is asked. `None` if the system has no journal.
+    pub fn ticket<O: Payload>(&self, id: LaunchId) -> Option<Ticket<O>> {
+        self.journal().map(|journal| Ticket::new(journal, id, true))
+    }
+
+    /// The ticket of the launch under this key of an agent, also if it was recorded under an [alias](crate::Builder::alias)
+    /// of the agent. `None` if none is recorded, or if the system has no journal.
+    ///
+    /// # Errors
+    /// [`JournalError`], if the journal cannot be read.
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn ticket_by_key<I: Payload, O: Payload>(
+        &self,
+        agent: &AgentRef<I, O>,
+        key: impl ToString,
+    ) -> Result<Option<Ticket<O>>, JournalError> {
+        let Some(journal) = self.journal() else { return Ok(None) };
+        let (agent, key) = (agent.shared_name(), key.to_string());
+        let record = journal.by_key(&agent, &key).await?;
+        Ok(record.map(|record| Ticket::new(Arc::clone(&journal), record.id, true)))
+    }
+
+    /// Waits for the outcome of the launch whose result has this name, as [`Ticket::uri`] gives it: `O` is the output of its
+    /// agent.
+    ///
+    /// # Errors
+    /// [`TicketError`]: [`BadUri`](TicketError::BadUri) if the text is no such name, [`Unknown`](TicketError::Unknown) if
+    /// there is no such launch in this system's journal, or not any more. The outcome's own error says why the launch has
+    /// no output.
+    ///
+    /// # Cancel safety
+    /// It may be dropped and called again at any time.
+    pub async fn result_of<O: Payload>(&self, uri: &str) -> Result<Outcome<O>, TicketError> {
+        let id = LaunchId::from_uri(uri)?;
+        self.ticket(id).ok_or(TicketError::NoJournal)?.result().await
     }
 }

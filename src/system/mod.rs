@@ -6,7 +6,9 @@
 //!
 //! What a tree of supervisors does is written down one layer below, in `supervisor/tree`. Nothing here is stored.
 
+mod aliases;
 mod builder;
+mod dispatch;
 mod handle;
 mod json;
 mod launches;

@@ -85,3 +85,8 @@ pub fn stay_awake(runtime: &tokio::runtime::Runtime) {
 pub fn threads(count: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
 }
+
+/// As many launches of these agents as there may be.
+pub fn wants(agents: &[String]) -> Vec<sortie::journal::Want> {
+    agents.iter().map(|agent| sortie::journal::Want::new(agent.as_str(), usize::MAX)).collect()
+}

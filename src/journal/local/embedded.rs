@@ -1,12 +1,10 @@
 //! What is a journal because it has a local one.
 
-use std::sync::Arc;
-
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Want};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -34,10 +32,7 @@ impl<J: Embedded> Journal for J {
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
-        let changes = stream::unfold(self.local().ready(), |mut ready| async move {
-            ready.changed().await.ok().map(|()| ((), ready))
-        });
-        changes.boxed()
+        self.local().changes().boxed()
     }
 
     fn complete<'a>(&'a self, claim: &'a Claim, output: &'a [u8]) -> Answer<'a, Moved> {
@@ -56,8 +51,8 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(claim.id, event))
     }
 
-    fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize> {
-        let (agents, begun) = (agents.iter().cloned().collect(), begun.iter().copied().collect());
+    fn release_all<'a>(&'a self, agents: &'a [String], begun: &'a [LaunchId]) -> Answer<'a, usize> {
+        let (agents, begun) = (agents.to_vec(), begun.iter().copied().collect());
         Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, now)))
     }
 
@@ -72,6 +67,14 @@ impl<J: Embedded> Journal for J {
 
     fn requeue(&self, id: LaunchId) -> Answer<'_, Moved> {
         Box::pin(self.local().advance(id, Event::Requeue))
+    }
+
+    fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved> {
+        Box::pin(self.local().settle(id, output))
+    }
+
+    fn discard(&self, id: LaunchId) -> Answer<'_, Moved> {
+        Box::pin(self.local().discard(id))
     }
 
     fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
@@ -102,6 +105,10 @@ impl<J: Embedded> Journal for J {
 
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ended(id))
+    }
+
+    fn sweep(&self, max: usize) -> Answer<'_, Swept> {
+        Box::pin(self.local().sweep(max))
     }
 
     fn durability(&self) -> Durability {

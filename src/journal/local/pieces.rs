@@ -31,10 +31,12 @@ impl Plan {
 
     /// Marks a launch whose output is about to be written in pieces, unless its attempt is stale.
     pub(super) fn stage_output(&mut self, fence: Fence, now: Now) -> Result<Moved, JournalError> {
-        match self.current(fence)? {
-            Ok(_) => self.stage(Some(fence.id), now).map(|_| Ok(())),
-            Err(refused) => Ok(Err(refused)),
+        if let Err(refused) = self.current(fence)? {
+            return Ok(Err(refused));
         }
+        // What an earlier attempt has left, whose caller was gone before it was concluded.
+        self.remove_pieces(key::OUTPUTS, fence.id)?;
+        self.stage(Some(fence.id), now).map(|_| Ok(()))
     }
 
     /// The pieces of a launch are named by its head from now on, or are gone.
@@ -64,14 +66,21 @@ impl Plan {
         read(Kind::Piece, &key, &record)
     }
 
-    /// Removes the pieces that are committed.
+    /// Removes the pieces that are committed, and those that wait for their commit.
     pub(super) fn remove_pieces(&mut self, prefix: &[u8], id: LaunchId) -> Result<(), JournalError> {
+        let prefix = key::of(prefix, id);
         let mut pieces = Vec::new();
-        self.store.scan(&key::of(prefix, id), None, &mut |key, _| {
+        self.store.scan(&prefix, None, &mut |key, _| {
             pieces.push(Change::Delete(key.to_vec()));
             Ok(ControlFlow::Continue(()))
         })?;
-        pieces.into_iter().for_each(|piece| self.change(piece));
+        for change in &self.batch {
+            match change {
+                Change::Put(key, _) if key.starts_with(&prefix) => pieces.push(Change::Delete(key.clone())),
+                Change::Put(..) | Change::Delete(_) => {}
+            }
+        }
+        self.batch.append(&mut pieces);
         Ok(())
     }
 
