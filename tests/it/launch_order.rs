@@ -115,13 +115,12 @@ async fn a_low_priority_is_not_starved_by_endless_high_ones() {
 async fn within_a_priority_the_first_due_goes_first() {
     let (log, system, [agent]) = one_at_a_time(["work"]).await;
     // All of them are due when the slot is free: a delayed one counts from when it was due.
-    let ticket = blocker(&system, &agent).await;
+    blocker(&system, &agent).await;
     system.launch(&agent, 1).delay(90 * SECOND).await.unwrap();
     system.launch(&agent, 2).delay(50 * SECOND).await.unwrap();
     let last = system.launch(&agent, 3).delay(90 * SECOND).priority(-1).await.unwrap();
     system.launch(&agent, 4).delay(30 * SECOND).await.unwrap();
     system.launch(&agent, 5).await.unwrap();
-    drop(ticket);
     last.result().await.unwrap().unwrap();
     assert_eq!(log.numbers(), [BLOCKER, 5, 4, 2, 1, 3]);
 }
