@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -75,7 +74,7 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Gives back every attempt of these agents that stands as running in this life: whoever made them is gone. The bodies of
     /// those launches that are in `begun` had begun, the others had not. Says how many launches wait for another attempt.
-    fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize>;
+    fn release_all<'a>(&'a self, agents: &'a [String], begun: &'a [LaunchId]) -> Answer<'a, usize>;
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved>;

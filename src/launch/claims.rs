@@ -127,7 +127,7 @@ impl Claims {
             }
         };
         let news = async {
-            // Changes end with the journal, which the dispatcher holds.
+            // Changes end when the journal is closed, and then there is nothing to claim.
             select(self.changes.next(), pin!(self.room.freed())).await;
         };
         let (news, timer) = (pin!(news), pin!(timer));

@@ -27,7 +27,7 @@ pub(crate) struct Dispatcher {
     /// How many launches of all agents run at once, and how many of some agents.
     pub(super) concurrency: usize,
     limits: BTreeMap<Arc<str>, usize>,
-    /// Whether it removes launches whose retention is over: one in a system does.
+    /// Whether it removes what has expired, as one of them does for the whole journal.
     pub(super) sweeps: bool,
     /// What the present life has begun, or the last one had.
     begun: Mutex<Arc<Begun>>,
@@ -58,7 +58,8 @@ impl Dispatcher {
     /// Gives back what a life has left. Says how many launches wait again.
     async fn give_back(&self) -> Result<usize, JournalError> {
         let begun = lock(&self.begun).close();
-        self.journal.release_all(&self.names, &begun).await
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        self.journal.release_all(&names, &begun).await
     }
 
     /// One life, from its first claim to its last record.

@@ -11,14 +11,13 @@ use crate::supervisor::tree::{Phase, Tree};
 /// What a system launches with. It stands beside the tree, where the system's handles and its attempts find it.
 pub(crate) struct Launcher {
     journal: Arc<dyn Journal>,
-    /// The registered agents, and whether each is to run at most once.
+    /// The registered agents, and whether their launches run at most once.
     agents: BTreeMap<String, bool>,
 }
 
-/// A launch that may be recorded.
+/// Where a launch is recorded, and what holds for every launch of its agent.
 pub(crate) struct Admitted {
     pub(super) journal: Arc<dyn Journal>,
-    /// Whether the agent is registered so.
     pub(super) at_most_once: bool,
 }
 
@@ -36,7 +35,7 @@ impl Launcher {
         &self.journal
     }
 
-    /// Whether an agent may be launched from outside of the system.
+    /// The journal that takes launches of this agent which come from outside of the system.
     pub(crate) fn admit(tree: &Tree, agent: &str) -> Result<Admitted, LaunchErrorKind> {
         let launcher = Self::of(tree).ok_or(LaunchErrorKind::NoJournal)?;
         if tree.phase() > Phase::Running {

@@ -74,7 +74,8 @@ impl Life {
                 false => std::future::pending().await,
             }
         };
-        match select(pin!(recorded), select(pin!(breaks), pin!(sweeps))).await {
+        let (breaks, sweeps) = (pin!(breaks), pin!(sweeps));
+        match select(pin!(recorded), select(breaks, sweeps)).await {
             Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
                 Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
             }

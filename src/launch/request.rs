@@ -19,11 +19,10 @@ use crate::policy::Restart;
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
 
-/// How long a label may be, in bytes: it is part of a key.
-const LONGEST_LABEL: usize = 256;
-
 /// How long the name of a lane may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_LANE: usize = 256;
+/// How long a label may be, in bytes: it is part of a key.
+const LONGEST_LABEL: usize = 256;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -59,10 +58,9 @@ impl<O> Launch<O> {
         agent: &AgentRef<I, O>,
         input: &I,
     ) -> Self {
-        let registered = admitted.as_ref().is_ok_and(|admitted| admitted.at_most_once);
-        // As it is registered, or stricter.
-        let at_most_once = registered || agent.is_at_most_once();
-        let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+        // As the agent is registered, or stricter.
+        let once = agent.is_at_most_once() || admitted.as_ref().is_ok_and(|admitted| admitted.at_most_once);
+        let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
         let mut terms = Terms { timeout: agent.default_timeout(), delivery, ..Terms::default() };
         if let Some(restart) = agent.default_restart() {
             terms.restart = restart.policy.clone();

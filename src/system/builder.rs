@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::aliases::Aliases;
-use super::appointments::{Appointments, MAIN};
+use super::dispatch::{Dispatch, MAIN};
 use super::handle::System;
 use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
@@ -30,7 +30,7 @@ pub struct Builder {
     pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
-    launches: Appointments,
+    launches: Dispatch,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
     parent: Option<Parent>,
@@ -179,8 +179,8 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<System, StartError> {
-        self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
         self.problems.extend(self.launches.problems(&self.supervisors));
+        self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
@@ -197,9 +197,9 @@ impl Builder {
 
     /// Opens the journal, and appoints the services that run its launches.
     async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
-        let (agents, clock) = (self.launches.agents.keys().cloned().collect(), self.clock.clone());
-        let aliases = std::mem::take(&mut self.aliases).into_names();
-        let most_pending = self.launches.most_pending;
+        let (agents, clock) = (self.agents.keys().cloned().collect(), self.clock.clone());
+        let (aliases, most_pending) =
+            (std::mem::take(&mut self.aliases).into_names(), self.launches.most_pending);
         let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         self.supervisor(MAIN);

@@ -9,6 +9,7 @@
 mod aliases;
 mod appointments;
 mod builder;
+mod dispatch;
 mod handle;
 mod json;
 mod launches;

@@ -21,8 +21,6 @@ pub(super) enum Problem {
     NamelessSupervisor,
     #[error("the name of agent `{0}` is longer than 256 bytes: it stands in every record of a launch")]
     LongName(String),
-    #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
-    BadAlias { alias: String, agent: String, wrong: &'static str },
     #[error(
         "agent `{0}` is to run at most once, and its restart policy allows {1} attempts: \
          register it without the policy, or without `at_most_once`"
@@ -34,6 +32,8 @@ pub(super) enum Problem {
         "something is said of launches of agent `{0}`, which is not registered: register it with the builder"
     )]
     UnknownAgent(String),
+    #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
+    BadAlias { alias: String, agent: String, wrong: &'static str },
     #[error("{0:#}")]
     Journal(JournalError),
     #[error("{0}")]

@@ -17,12 +17,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sortie::journal::{
     Appended, Claim, Delivery, Due, Durability, EndedBy, FailedAttempt, Intent, Journal, LaunchRecord,
-    LaunchStatus, Refused, Scope, Terms,
+    LaunchStatus, Refused, Scope, Terms, Want,
 };
 use sortie::{Backoff, JournalErrorKind, LaunchId, MemoryJournal, Restart, SledJournal, WallClock};
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND, names, wants};
+use crate::support::{MS, SECOND, wants};
 
 /// A place where journals of one kind keep their data.
 pub trait Bench: Default {
@@ -262,7 +262,10 @@ rules! {
         within_an_agent_it_is_priority_then_due_time_then_age
         every_eighth_start_is_the_oldest
         inputs_are_read_with_the_claim
-        the_next_due_time_is_that_of_the_agents_that_are_wanted
+        the_next_due_time_is_that_of_the_wanted_agents
+        who_waits_for_a_time_wants_the_clock_to_be_looked_at
+        no_more_are_claimed_of_an_agent_than_are_wanted
+        a_lane_has_one_launch_at_a_time_in_the_order_of_their_records
         changes_tell_what_can_be_claimed
         changes_tell_what_came_since_they_were_polled
         changes_end_with_the_journal;

@@ -87,12 +87,7 @@ pub fn threads(count: usize) -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(count).enable_all().build().unwrap()
 }
 
-/// Everything of these agents, as a journal is asked for it.
-pub fn wants(agents: &[String]) -> Vec<Want> {
-    agents.iter().map(|agent| Want::new(agent.as_str(), usize::MAX)).collect()
-}
-
-/// The names of agents, as a journal is given them.
-pub fn names(agents: &[String]) -> Vec<Arc<str>> {
-    agents.iter().map(|agent| agent.as_str().into()).collect()
+/// As many launches of these agents as there may be.
+pub fn wants(agents: &[String]) -> Vec<sortie::journal::Want> {
+    agents.iter().map(|agent| sortie::journal::Want::new(agent.as_str(), usize::MAX)).collect()
 }

@@ -1,7 +1,5 @@
 //! What is a journal because it has a local one.
 
-use std::sync::Arc;
-
 use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
@@ -53,8 +51,8 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(claim.id, event))
     }
 
-    fn release_all<'a>(&'a self, agents: &'a [Arc<str>], begun: &'a [LaunchId]) -> Answer<'a, usize> {
-        let (agents, begun) = (agents.iter().cloned().collect(), begun.iter().copied().collect());
+    fn release_all<'a>(&'a self, agents: &'a [String], begun: &'a [LaunchId]) -> Answer<'a, usize> {
+        let (agents, begun) = (agents.to_vec(), begun.iter().copied().collect());
         Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, now)))
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::expiring::Expiring;
 use super::lanes::Lanes;
-use super::slot::{Agents, Slot, Stands};
+use super::queue::Agents;
+use super::slot::{Slot, Stands};
 use super::waits::Waits;
 use crate::journal::exchange::Want;
 use crate::journal::intent::{Delivery, Head, Millis, State};
@@ -49,9 +50,20 @@ impl Ledger {
         Self { agents: Agents::new(aliases), ..Self::default() }
     }
 
+    /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
+    pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
+        let Self { parked, waits, .. } = std::mem::take(self);
+        *self = Self { parked, waits: waits.begin_anew(), ..Self::new(aliases) };
+    }
+
+    /// Everything that the store holds is here again.
+    pub(crate) fn end_anew(&mut self) {
+        self.waits.end_anew();
+    }
+
     /// The launch under this key of this agent.
     pub(crate) fn by_key(&self, agent: &str, key: u128) -> Option<LaunchId> {
-        self.keys.get(&(*self.agents.numbers.get(agent)?, key)).copied()
+        self.keys.get(&(self.agents.known(agent)?, key)).copied()
     }
 
     /// How many launches have not ended.
@@ -76,23 +88,23 @@ impl Ledger {
             State::Pending(wait) => {
                 due = wait.map_or(due, |wait| wait.at);
                 match wait.and_then(|wait| self.waits.begin(id, wait, now)) {
-                    _ if self.parked.contains(&id) => Stands::Parked,
-                    Some(wait) => Stands::Delayed(wait),
-                    None => Stands::Ready,
+                    _ if self.parked.contains(&id) => Some(Stands::Parked),
+                    Some(wait) => Some(Stands::Delayed(wait)),
+                    None => Some(Stands::Ready),
                 }
             }
-            State::Running { .. } => Stands::Running,
-            State::Ambiguous { .. } => Stands::Ambiguous,
-            State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => {
-                self.waits.end(id);
-                Stands::Over
-            }
+            State::Running { .. } => Some(Stands::Running),
+            State::Ambiguous { .. } => Some(Stands::Ambiguous),
+            State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
         };
-        let lane = head.terms.lane.as_deref().filter(|_| stands != Stands::Over);
-        let lane = lane.map(|lane| self.lanes.name(lane));
+        if !matches!(head.state, State::Pending(_) | State::Running { .. }) {
+            self.waits.end(id);
+        }
+        let lane = head.terms.lane.as_deref().map(|lane| self.lanes.name(lane));
         let suspect = head.suspect && head.terms.delivery == Delivery::AtLeastOnce;
-        let opened = self.put(id, Slot { agent, priority: head.terms.priority, due, suspect, stands, lane });
-        if stands == Stands::Running {
+        let priority = head.terms.priority;
+        let opened = self.put(id, stands.map(|stands| Slot { agent, priority, due, suspect, stands, lane }));
+        if stands == Some(Stands::Running) {
             self.running.insert(id, head.clone());
         }
         if let Some(key) = key.filter(|_| !head.is_leaving()) {
@@ -108,11 +120,11 @@ impl Ledger {
 
     /// Forgets a launch that is being removed: from now on its key is free.
     pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
-        self.stand(id, Stands::Over);
-        self.parked.remove(&id);
+        self.put(id, None);
         self.waits.end(id);
-        let agent = self.agents.numbers.get(&head.agent);
-        if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
+        self.parked.remove(&id);
+        let agent = self.agents.known(&head.agent);
+        if let Some(named) = agent.zip(key) {
             // The key of a launch whose removal has begun may be another one's by now.
             if self.keys.get(&named) == Some(&id) {
                 self.keys.remove(&named);
@@ -121,18 +133,6 @@ impl Ledger {
         if let Some(at) = head.expires() {
             self.expiring.remove(at, id);
         }
-    }
-
-    /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
-    pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
-        let Self { parked, mut waits, .. } = std::mem::take(self);
-        waits.begin_anew();
-        *self = Self { parked, waits, ..Self::new(aliases) };
-    }
-
-    /// Everything that the store holds is here again.
-    pub(crate) fn end_anew(&mut self) {
-        self.waits.end_anew();
     }
 
     /// Whether a suspect waits, and none runs.
@@ -149,21 +149,22 @@ impl Ledger {
         self.parked.contains(&id)
     }
 
-    /// Puts a launch where it belongs, instead of where it was. Says whether another one can start because of that.
-    fn put(&mut self, id: LaunchId, slot: Slot) -> bool {
-        let lane = slot.lane.clone().or_else(|| self.slots.get(&id)?.lane.clone());
+    /// Puts a launch where it belongs, instead of where it was; nowhere if it has ended. Says whether another one can start
+    /// because of that.
+    fn put(&mut self, id: LaunchId, slot: Option<Slot>) -> bool {
+        let lane = slot.as_ref().or_else(|| self.slots.get(&id)).and_then(|slot| slot.lane.clone());
         let head = |ledger: &Self| lane.as_deref().and_then(|lane| ledger.lanes.head(lane));
         let before = head(self);
         self.lift(id);
-        if let Some(lane) = &slot.lane {
-            self.lanes.enter(lane, id, slot.runs());
-        }
-        self.pending += usize::from(slot.is_pending());
-        self.running_suspects += usize::from(slot.suspect && slot.runs());
-        if let Stands::Delayed(wait) = slot.stands {
-            self.agents.queue(slot.agent).delay(id, wait);
-        }
-        if slot.stands != Stands::Over {
+        if let Some(slot) = slot {
+            if let Some(lane) = &slot.lane {
+                self.lanes.enter(lane, id, slot.runs());
+            }
+            self.pending += usize::from(slot.is_pending());
+            self.running_suspects += usize::from(slot.suspect && slot.runs());
+            if let Stands::Delayed(wait) = slot.stands {
+                self.agents.queue_mut(slot.agent).delay(id, wait);
+            }
             self.slots.insert(id, slot);
             self.offer(id);
         }
@@ -181,7 +182,7 @@ impl Ledger {
         self.withhold(id);
         let Some(slot) = self.slots.remove(&id) else { return };
         if let Stands::Delayed(wait) = slot.stands {
-            self.agents.queue(slot.agent).forget_delay(id, wait);
+            self.agents.queue_mut(slot.agent).forget_delay(id, wait);
         }
         if let Some(lane) = &slot.lane {
             self.lanes.leave(lane, id, slot.runs());
@@ -205,7 +206,7 @@ impl Ledger {
             self.suspects.insert(id);
         } else {
             let (agent, rank) = (slot.agent, slot.rank(id));
-            self.agents.queue(agent).add(rank);
+            self.agents.queue_mut(agent).add(rank);
         }
         true
     }
@@ -217,15 +218,14 @@ impl Ledger {
             self.suspects.remove(&id);
         } else {
             let (agent, rank) = (slot.agent, slot.rank(id));
-            self.agents.queue(agent).remove(rank);
+            self.agents.queue_mut(agent).remove(rank);
         }
     }
 
     /// A launch stands otherwise from now on; everything else about it stays.
     fn stand(&mut self, id: LaunchId, stands: Stands) {
         if let Some(slot) = self.slots.get(&id).cloned() {
-            let lane = slot.lane.clone().filter(|_| stands != Stands::Over);
-            self.put(id, Slot { stands, lane, ..slot });
+            self.put(id, Some(Slot { stands, ..slot }));
         }
     }
 
@@ -234,7 +234,7 @@ impl Ledger {
     pub(crate) fn next(&mut self, wants: &[Want], max: usize, now: Now) -> Vec<LaunchId> {
         let mut agents = VecDeque::new();
         for Want { agent, most } in wants {
-            let Some(number) = self.agents.numbers.get(agent.as_ref()).copied() else { continue };
+            let Some(number) = self.agents.known(agent) else { continue };
             while let Some(id) = self.agents.queue(number).due(now) {
                 self.stand(id, Stands::Ready);
             }
@@ -242,7 +242,7 @@ impl Ledger {
                 agents.push_back((number, *most));
             }
         }
-        agents.make_contiguous().sort_by_key(|(number, _)| self.agents.queues[*number as usize].last_turn);
+        agents.make_contiguous().sort_by_key(|(number, _)| self.agents.queue(*number).last_turn);
         let mut chosen = Vec::new();
         if max > 0 {
             chosen.extend(self.next_suspect(&mut agents));
@@ -250,7 +250,7 @@ impl Ledger {
         while chosen.len() < max {
             let Some((number, most)) = agents.pop_front() else { break };
             self.turns += 1;
-            let queue = &mut self.agents.queues[number as usize];
+            let queue = self.agents.queue_mut(number);
             let Some(id) = queue.next() else { continue };
             queue.last_turn = self.turns;
             // Taken off, so that it is not found again; whoever starts it notes how it stands then.
@@ -283,6 +283,7 @@ impl Ledger {
 
     /// How long until the next launch of these agents is due, or may be.
     pub(crate) fn next_due(&self, wants: &[Want], now: Now) -> Option<Duration> {
-        wants.iter().filter_map(|want| self.agents.known(&want.agent)?.next_due(now)).min()
+        let next = |want: &Want| self.agents.queue(self.agents.known(&want.agent)?).next_due(now);
+        wants.iter().filter_map(next).min()
     }
 }

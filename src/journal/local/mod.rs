@@ -9,7 +9,7 @@
 //! | `Embedded` | what is one, and so a [`Journal`](super::Journal) |
 //! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
-//! | `Ledger` | every launch by key, readiness, due time and lane, in memory; its parts are `slot`, `queue`, `lanes`, `waits` |
+//! | `Ledger` | every launch by key, readiness, due time and lane, in memory |
 //! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,

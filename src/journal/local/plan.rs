@@ -9,8 +9,8 @@ use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
-use super::queue::stored;
 use super::waiting::News;
+use super::waits::stored;
 use crate::journal::exchange::{Appended, Intent, Want};
 use crate::journal::intent::{Delivery, Event, Head, Refused, State, Stored, StoredTerms, is_current, step};
 use crate::journal::record::{self, Kind, RecordError};
@@ -180,11 +180,11 @@ impl Plan {
     /// again.
     pub(super) fn give_back(
         &mut self,
-        agents: &HashSet<Arc<str>>,
+        agents: &[String],
         begun: &HashSet<LaunchId>,
         now: Now,
     ) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(self.scope.name_today(&head.agent));
+        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         let mut waiting = 0;

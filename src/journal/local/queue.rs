@@ -1,26 +1,16 @@
 //! The launches of one agent that wait for their next attempt: for a slot, or for a time.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::ledger::Now;
-use crate::journal::clock::to_millis;
-use crate::journal::intent::{Millis, StoredDue};
-use crate::journal::terms::Due;
+use super::waits::Wait;
+use crate::journal::intent::Millis;
 use crate::outcome::LaunchId;
 
 /// How often the wall clock is looked at while somebody waits for a time of it: it may be set forward meanwhile.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// What a launch waits for that could not start yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// For so long: until this moment of the clock that does not go back.
-    Span(Duration),
-    /// For a time of the wall clock, whatever that does meanwhile.
-    Time(Millis),
-}
 
 /// Which of an agent's launches goes first: by priority, then due time, then age.
 pub(super) type Rank = (Reverse<i32>, Millis, LaunchId);
@@ -37,15 +27,45 @@ pub(super) struct Queue {
     pub(super) last_turn: u64,
 }
 
-impl Wait {
-    /// What is left of a wait, if anything is.
-    pub(super) fn left(due: StoredDue, now: Now) -> Option<Self> {
-        if due.is_time() {
-            return (due.at > now.wall).then_some(Self::Time(due.at));
+/// The agents that launches name, each with those that wait.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    numbers: HashMap<String, u32>,
+    queues: Vec<Queue>,
+}
+
+impl Agents {
+    /// Names under which agents were known before stand for their names of today.
+    pub(super) fn new(aliases: &BTreeMap<String, String>) -> Self {
+        let mut agents = Self::default();
+        for (alias, today) in aliases {
+            let number = agents.number(today);
+            agents.numbers.insert(alias.clone(), number);
         }
-        // Whichever is shorter: a clock that went back does not prolong a wait.
-        let left = due.at.saturating_sub(now.wall).min(due.wait);
-        (left > 0).then(|| Self::Span(now.steady.saturating_add(Duration::from_millis(left))))
+        agents
+    }
+
+    /// The number of an agent, which it gets if it has none.
+    pub(super) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.queues.len() as u32;
+        self.numbers.insert(name.to_owned(), number);
+        self.queues.push(Queue::default());
+        number
+    }
+
+    pub(super) fn known(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    pub(super) fn queue(&self, number: u32) -> &Queue {
+        &self.queues[number as usize]
+    }
+
+    pub(super) fn queue_mut(&mut self, number: u32) -> &mut Queue {
+        &mut self.queues[number as usize]
     }
 }
 
@@ -100,18 +120,5 @@ impl Queue {
         };
         self.starts += u64::from(next.is_some());
         next
-    }
-}
-
-/// How the wait of a new launch is stored.
-pub(super) fn stored(due: Due, now: Now) -> Option<StoredDue> {
-    match due {
-        Due::Now => None,
-        Due::After(span) => Some(StoredDue::after(span, now.wall)),
-        // At the end of the millisecond: never before the time.
-        Due::At(time) => {
-            let time = time.checked_add(Duration::from_nanos(999_999)).unwrap_or(time);
-            Some(StoredDue::at(to_millis(time)))
-        }
     }
 }

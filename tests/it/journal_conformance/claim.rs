@@ -122,24 +122,86 @@ pub async fn inputs_are_read_with_the_claim<B: Bench>(desk: Desk<B>) {
     assert!(claims.iter().zip(&inputs).all(|(claim, input)| claim.input == *input));
 }
 
-pub async fn the_next_due_time_is_that_of_the_agents_that_are_wanted<B: Bench>(desk: Desk<B>) {
+pub async fn the_next_due_time_is_that_of_the_wanted_agents<B: Bench>(desk: Desk<B>) {
     let journal = desk.open().await;
-    let next_due_of = async |agents: &[String]| journal.claim(&wants(agents), 0).await.unwrap().next_due;
-    let next_due = async || next_due_of(&both()[..1]).await;
-    assert_eq!(next_due().await, None);
+    let next_due = async |agents: &[String]| journal.claim(&wants(agents), 0).await.unwrap().next_due;
+    let (a, both) = (&both()[..1], &both()[..]);
+    assert_eq!(next_due(both).await, None);
     record(&journal, intent("b", "1")).await;
-    assert_eq!(next_due().await, None);
+    assert_eq!(next_due(both).await, None);
     record(&journal, due(Due::After(20 * SECOND), intent("a", "1"))).await;
-    assert_eq!(next_due().await, Some(20 * SECOND));
+    assert_eq!(next_due(a).await, Some(20 * SECOND));
     let sooner = record(&journal, due(Due::After(9 * SECOND), intent("b", "1"))).await;
     desk.clock.pass(SECOND).await;
-    assert_eq!(next_due_of(&both()).await, Some(8 * SECOND));
-    assert_eq!(next_due().await, Some(19 * SECOND));
+    assert_eq!(next_due(a).await, Some(19 * SECOND));
+    assert_eq!(next_due(both).await, Some(8 * SECOND));
     journal.cancel(sooner).await.unwrap().unwrap();
-    assert_eq!(next_due().await, Some(19 * SECOND));
+    assert_eq!(next_due(both).await, Some(19 * SECOND));
     desk.clock.pass(19 * SECOND).await;
-    assert_eq!(journal.claim(&wants(&both()[..1]), 9).await.unwrap().claims.len(), 1);
-    assert_eq!(next_due().await, None);
+    assert_eq!(journal.claim(&wants(a), 9).await.unwrap().claims.len(), 1);
+    assert_eq!(next_due(both).await, None);
+}
+
+pub async fn who_waits_for_a_time_wants_the_clock_to_be_looked_at<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    let id = record(&journal, due(Due::At(desk.clock.now() + 3600 * SECOND), intent("a", "1"))).await;
+    let next_due = journal.claim(&wants(&both()), 9).await.unwrap().next_due;
+    assert!(next_due.is_some_and(|next| next <= 5 * SECOND), "{next_due:?}");
+    desk.clock.forward(3600 * SECOND);
+    assert_eq!(claim(&journal).await.id, id);
+    // Set back, a time is not over, however long the launch has waited.
+    let id = record(&journal, due(Due::At(desk.clock.now() + 10 * SECOND), intent("a", "1"))).await;
+    desk.clock.back(60 * SECOND);
+    desk.clock.pass(30 * SECOND).await;
+    assert_eq!(claims(&journal, 9).await, []);
+    desk.clock.pass(40 * SECOND).await;
+    assert_eq!(claim(&journal).await.id, id);
+}
+
+pub async fn no_more_are_claimed_of_an_agent_than_are_wanted<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    for agent in ["a", "b"] {
+        answers(&journal, vec![intent(agent, "1"); 9]).await;
+    }
+    let of = async |a: usize, b: usize, max: usize| {
+        let wants = [Want::new("a", a), Want::new("b", b)];
+        let claims = journal.claim(&wants, max).await.unwrap().claims;
+        let a = claims.iter().filter(|claim| claim.agent == "a").count();
+        (a, claims.len() - a)
+    };
+    assert_eq!(of(0, 0, 9).await, (0, 0));
+    assert_eq!(of(1, 5, 9).await, (1, 5));
+    assert_eq!(of(9, 1, 4).await, (3, 1));
+    assert_eq!(of(99, 0, 99).await, (5, 0));
+}
+
+pub async fn a_lane_has_one_launch_at_a_time_in_the_order_of_their_records<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    let laned = |agent: &str, priority: i32| {
+        on(Terms { lane: Some("lane".to_owned()), priority, ..terms() }, intent(agent, "1"))
+    };
+    let (one, two) = (record(&journal, laned("a", 0)).await, record(&journal, laned("b", 9)).await);
+    let (three, four) = (record(&journal, laned("a", 9)).await, record(&journal, laned("b", 0)).await);
+    let first = claim(&journal).await;
+    assert_eq!((first.id, claims(&journal, 9).await.len()), (one, 0));
+    // Its retry is before the others, and so it is after it is dead and was requeued.
+    journal.fail(&first, failed(EndedBy::Error)).await.unwrap().unwrap();
+    assert_eq!(claims(&journal, 9).await, []);
+    desk.clock.pass(SECOND).await;
+    let again = claim(&journal).await;
+    journal.fail(&again, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    let second = claim(&journal).await;
+    assert_eq!((again.id, second.id), (one, two));
+    journal.requeue(one).await.unwrap().unwrap();
+    assert_eq!(claims(&journal, 9).await, []);
+    journal.cancel(three).await.unwrap().unwrap();
+    let Some(journal) = desk.reopen(journal).await else { return };
+    for id in [one, two, four] {
+        let claim = claim(&journal).await;
+        assert_eq!((claim.id, claims(&journal, 9).await.len()), (id, 0));
+        journal.complete(&claim, b"").await.unwrap().unwrap();
+    }
+    end(journal).await;
 }
 
 pub async fn changes_tell_what_can_be_claimed<B: Bench>(desk: Desk<B>) {

@@ -16,7 +16,7 @@ async fn is_closed(journal: &impl Journal, claim: &Claim) {
         journal.complete(claim, &large(5000)).await.map(drop),
         journal.fail(claim, failed(EndedBy::Error)).await.map(drop),
         journal.release(claim, true).await.map(drop),
-        journal.release_all(&names(&both()), &[]).await.map(drop),
+        journal.release_all(&both(), &[]).await.map(drop),
         journal.park(claim).await.map(drop),
         journal.cancel(claim.id).await.map(drop),
         journal.requeue(claim.id).await.map(drop),

@@ -182,7 +182,7 @@ pub async fn every_end_is_told<B: Bench>(desk: Desk<B>) {
             tokio::time::sleep(SECOND).await;
             match end {
                 0 => journal.fail(&claim, failed(EndedBy::Panic)).await.unwrap().unwrap(),
-                1 => assert_eq!(journal.release_all(&names(&both()), &[claim.id]).await.unwrap(), 0),
+                1 => assert_eq!(journal.release_all(&both(), &[claim.id]).await.unwrap(), 0),
                 2 => journal.fail(&claim, failed(EndedBy::Fatal)).await.unwrap().unwrap(),
                 3 => {
                     journal.release(&claim, true).await.unwrap().unwrap();

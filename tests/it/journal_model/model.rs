@@ -105,6 +105,11 @@ impl Launch {
         }
     }
 
+    /// Whether the body of its attempt is taken to have begun when all attempts are given back.
+    pub fn has_begun(&self) -> bool {
+        self.attempts % 2 == 1
+    }
+
     /// Whether it could start now, but for the rule of suspects.
     pub fn is_ready(&self, now: Now) -> bool {
         match self.stands {
@@ -239,7 +244,7 @@ impl Model {
             if let Stands::Runs { unwanted, .. } = launch.stands {
                 launch.stands = match () {
                     () if unwanted => Stands::Cancelled(now.wall),
-                    () if launch.is_once() => Stands::Ambiguous(now.wall),
+                    () if launch.is_once() && launch.has_begun() => Stands::Ambiguous(now.wall),
                     () => Stands::Waits(None),
                 };
                 given_back += usize::from(matches!(launch.stands, Stands::Waits(_)));

@@ -14,7 +14,7 @@ use super::Breakable;
 use super::model::{End, Launch, Model, Now, Stands, Wait, terms};
 use super::operation::Operation;
 use crate::journal_conformance::Clock;
-use crate::support::{SECOND, names, wants};
+use crate::support::{SECOND, wants};
 
 /// How many launches may be pending.
 const MOST_PENDING: usize = 9;
@@ -185,8 +185,9 @@ impl<B: Breakable> Table<B> {
                 self.moved(claim.id, answer, |launch| launch.conclude(&claim, End::Park, now)).await
             }
             Operation::ReleaseAll { agent } => {
-                let begun: Vec<_> = self.model.launches.iter().map(|launch| launch.id).collect();
-                let answer = journal.release_all(&names(&agents(*agent)), &begun).await;
+                let begun = self.model.launches.iter().filter(|launch| launch.has_begun());
+                let begun: Vec<_> = begun.map(|launch| launch.id).collect();
+                let answer = journal.release_all(&agents(*agent), &begun).await;
                 let mut moved = self.model.clone();
                 let given_back = moved.release_all(*agent, now);
                 match answer {
@@ -360,8 +361,8 @@ impl<B: Breakable> Table<B> {
             self.model.launch(claim.id).unwrap().start(claim.epoch);
             self.claims.push(claim.clone());
         }
-        let waiting = self.model.launches.iter().filter(|launch| names.contains(&agent(launch.agent)));
-        let next_due = waiting.filter_map(|launch| launch.waits(now)).min();
+        let mine = self.model.launches.iter().filter(|launch| names.contains(&agent(launch.agent)));
+        let next_due = mine.filter_map(|launch| launch.waits(now)).min();
         same("next due", answer.next_due, next_due)
     }
 

@@ -1,0 +1,88 @@
+//! What launches a system runs, and under which supervisors.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::start_error::Problem;
+use super::supervisor::SupervisorBuilder;
+use crate::journal::Journal;
+use crate::launch::{Dispatcher, Runnable};
+use crate::policy::Limits;
+
+/// The supervisor of launches that no other one was given.
+pub(super) const MAIN: &str = "main";
+
+/// What is said of launches while a system is built.
+pub(super) struct Dispatch {
+    /// The registered agents.
+    pub(super) agents: BTreeMap<String, Runnable>,
+    /// How many run at once under a supervisor that does not say.
+    pub(super) concurrency: usize,
+    /// How many of some agents run at once.
+    pub(super) limits: BTreeMap<Arc<str>, usize>,
+    pub(super) most_pending: usize,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        let (agents, limits) = (BTreeMap::new(), BTreeMap::new());
+        Self { agents, concurrency: Limits::CONCURRENCY, limits, most_pending: 1_000_000 }
+    }
+}
+
+impl Dispatch {
+    /// What is wrong with it.
+    pub(super) fn problems(&self, supervisors: &[SupervisorBuilder]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut given = HashMap::<&str, &str>::new();
+        let is_known = |agent: &str| self.agents.contains_key(agent);
+        let unknown = |agent: &Arc<str>| Problem::UnknownAgent(agent.as_ref().to_owned());
+        problems.extend(self.limits.keys().filter(|agent| !is_known(agent)).map(unknown));
+        for supervisor in supervisors {
+            for agent in &supervisor.agents {
+                if !is_known(agent) {
+                    problems.push(unknown(agent));
+                }
+                let name = supervisor.name.as_ref();
+                match given.insert(agent, name) {
+                    Some(other) if other != name => {
+                        let [agent, one, two] = [agent, other, name].map(str::to_owned);
+                        problems.push(Problem::TwoSupervisors(agent, one, two));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        problems
+    }
+
+    /// Gives each supervisor the service that runs the launches of its agents, and those of all others to the main one.
+    pub(super) fn appoint(mut self, supervisors: &mut [SupervisorBuilder], journal: &Arc<dyn Journal>) {
+        let theirs: Vec<BTreeMap<_, _>> = supervisors
+            .iter()
+            .map(|supervisor| {
+                let agents = supervisor.agents.iter();
+                agents.filter_map(|agent| self.agents.remove_entry(agent.as_ref())).collect()
+            })
+            .collect();
+        for (supervisor, mut agents) in supervisors.iter_mut().zip(theirs) {
+            let is_main = supervisor.name.as_ref() == MAIN;
+            if is_main {
+                agents.append(&mut self.agents);
+            }
+            // There is always one that sweeps and closes the journal.
+            if is_main || !agents.is_empty() {
+                let concurrency = supervisor.launch_concurrency.unwrap_or(self.concurrency);
+                let limits = self.limits.iter().filter(|(agent, _)| agents.contains_key(agent.as_ref()));
+                let limits = limits.map(|(agent, limit)| (Arc::clone(agent), *limit)).collect();
+                supervisor.host(Arc::new(Dispatcher::new(
+                    Arc::clone(journal),
+                    agents,
+                    concurrency,
+                    limits,
+                    is_main,
+                )));
+            }
+        }
+    }
+}
