@@ -7,7 +7,6 @@
 //! What a tree of supervisors does is written down one layer below, in `supervisor/tree`. Nothing here is stored.
 
 mod aliases;
-mod appointments;
 mod builder;
 mod dispatch;
 mod handle;

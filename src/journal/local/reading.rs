@@ -22,6 +22,12 @@ pub(super) struct Part {
 }
 
 impl Plan {
+    /// Whether a launch belongs to one of these agents, by their names of today.
+    pub(super) fn is_of(&self, head: &Head, agents: &[String]) -> bool {
+        let name = self.scope.name_today(&head.agent);
+        agents.iter().any(|agent| agent == name)
+    }
+
     /// What is told of a launch.
     pub(super) fn tell(&mut self, id: LaunchId) -> Result<Option<LaunchRecord>, JournalError> {
         let head = self.durable_head(id)?;
