@@ -140,10 +140,7 @@ impl Ledger {
                 }
             }
             State::Running { .. } => Stands::Running { suspect: head.suspect },
-            _ => {
-                self.waits.remove(&id);
-                Stands::Over
-            }
+            _ => Stands::Over,
         };
         if let Stands::Running { .. } = stands {
             self.running.insert(id, head.clone());
@@ -164,6 +161,11 @@ impl Ledger {
     /// Everything that the store holds is here again.
     pub(crate) fn end_anew(&mut self) {
         self.earlier = Waits::new();
+    }
+
+    /// A launch has ended, durably: its wait will not be asked for again.
+    pub(crate) fn forget_wait(&mut self, id: LaunchId) {
+        self.waits.remove(&id);
     }
 
     /// When a wait is over: after the shorter of the two, so that a clock that went back does not prolong it; or as it was,
