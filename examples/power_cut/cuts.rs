@@ -5,15 +5,15 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::disk::{Image, Mounted};
 use crate::stop::stop;
-use crate::trial::{self, Arguments, Judge, Log, Process, Verdict, inquire};
+use crate::trial::{self, Arguments, Judge, Log, Moment, Process, Verdict, inquire};
 
 /// How many cuts a disk goes through.
 const CUTS_PER_DISK: u64 = 4;
-/// When the power is cut, in microseconds from the start of the child, and when where payloads are long.
+/// When the power is cut, in microseconds from the start of the child or from when its journal is open, and when where
+/// payloads are long.
 const MOMENTS: Range<u64> = 5_000..200_000;
 const LATER_MOMENTS: Range<u64> = 5_000..1_000_000;
 
@@ -66,13 +66,13 @@ impl Cuts {
             if self.arguments.payload < LONG { (SMALL, MOMENTS) } else { (LARGE, LATER_MOMENTS) };
         let mut disk = Image::make(image, size)?;
         let mut mounted = disk.mount(&mount)?;
-        for cut in 1..=cuts {
+        for cut in 0..cuts {
             let journal = mounted.path().join("journal");
             let mut order = self.arguments.order(&journal, &facts, &judge);
             order.again = judge.sample(&mut self.random, 20);
+            let moment = Moment::draw(&mut self.random, cut, moments.clone());
             let mut child = Process::start(&order, &file)?;
-            let moment = self.random.u64(moments.clone());
-            let end = child.end_within(Duration::from_micros(moment))?;
+            let end = moment.wait(&mut child, &mut log, &mut judge)?;
             // What was written down by now is promised by the disk as it is from now on.
             let stopped =
                 if end.is_none() { stop(child.id()) } else { Err("a child has ended by itself".into()) };
@@ -89,9 +89,9 @@ impl Cuts {
                 mounted = disk.mount(&mount)?;
                 inquire(self.arguments.order(&journal, &facts, &judge), &file, &mut judge, &mut log)?;
             }
-            if judge.is_unopenable() || cut == cuts {
+            if judge.is_unopenable() || cut + 1 == cuts {
                 mounted.unmount()?;
-                return Ok((judge.close(), cut));
+                return Ok((judge.close(), cut + 1));
             }
         }
         Err("no cut was asked for".into())
@@ -141,7 +141,7 @@ pub(crate) fn main() -> ExitCode {
     }
     match cuts.run() {
         Ok(verdict) => {
-            verdict.findings.iter().for_each(|finding| println!("{finding}"));
+            verdict.print_findings();
             let Verdict { acknowledged, lost, twice, unopenable, .. } = verdict;
             println!("acknowledged={acknowledged} recorded_twice={twice}");
             println!("power_cut: cuts={} lost={lost} unopenable={unopenable}", cuts.arguments.times);

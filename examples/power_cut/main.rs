@@ -14,7 +14,8 @@
 //! order: a loop device has no cache of its own.
 //!
 //! Needs root, Linux, `mkfs.ext4`, `mount` with loop devices, and `umount`. Without them it says so, with the exit code 3.
-//! Otherwise the exit code is 0 if nothing was found, and 1 if something was.
+//! Otherwise the exit code is 0 if nothing was found, and 1 if something was. It unmounts and removes what it has made, unless it
+//! is killed itself: then `sortie-power-cut-…` stays in the temporary folder, and is to be unmounted by hand.
 
 #[cfg(unix)]
 mod disk;

@@ -26,21 +26,19 @@ mod trial;
 
 use std::error::Error;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use trial::{Arguments, Judge, Log, Process, Verdict, inquire};
+use trial::{Arguments, Judge, Log, Moment, Process, Verdict, inquire};
 
 /// How many cycles a journal serves.
 const CYCLES_PER_JOURNAL: u64 = 100;
 /// How many of the earlier launches are asked for again in each cycle.
 const SAMPLE: usize = 20;
 
-/// A child that is killed early dies while it opens the journal.
-const EARLY: std::ops::Range<u64> = 0..12_000;
-/// Any other is killed later. In microseconds, from its start.
-const LATE: std::ops::Range<u64> = 5_000..280_000;
+/// When a child is killed, in microseconds from its start or from when the journal is open; see [`Moment::draw`].
+const MOMENTS: Range<u64> = 5_000..150_000;
 
 struct Torture {
     folder: PathBuf,
@@ -77,18 +75,17 @@ impl Torture {
         let [journal, facts, file] = ["journal", "log", "order"].map(|name| folder.join(name));
         let mut log = Log::open(&facts)?;
         let mut judge = Judge::default();
-        for cycle in 1..=cycles {
+        for cycle in 0..cycles {
             let mut order = self.arguments.order(&journal, &facts, &judge);
             order.again = judge.sample(&mut self.random, SAMPLE);
-            let early = self.random.u8(0..4) == 0;
-            let moment = self.random.u64(if early { EARLY } else { LATE });
+            let moment = Moment::draw(&mut self.random, cycle, MOMENTS);
             let mut child = Process::start(&order, &file)?;
-            let end = child.end_within(Duration::from_micros(moment))?;
+            let end = moment.wait(&mut child, &mut log, &mut judge)?;
             let id = child.id();
             drop(child);
             judge.hear(log.read()?);
             if judge.is_unopenable() {
-                return Ok((judge.close(), cycle));
+                return Ok((judge.close(), cycle + 1));
             }
             if let Some(what) = judge.broken() {
                 return Err(format!("cycle {cycle}: {what}").into());
@@ -131,7 +128,7 @@ fn main() -> ExitCode {
     }
     match result {
         Ok(verdict) => {
-            verdict.findings.iter().for_each(|finding| println!("{finding}"));
+            verdict.print_findings();
             println!("torture: cycles={} {verdict}", torture.arguments.times);
         }
         Err(error) => eprintln!("torture: {error}"),

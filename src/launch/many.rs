@@ -39,7 +39,8 @@ impl<O> LaunchMany<O> {
 struct Batch {
     journal: Arc<dyn Journal>,
     intents: Vec<Intent>,
-    positions: Vec<usize>,
+    /// Where each stands, and whether its key is derived.
+    positions: Vec<(usize, bool)>,
 }
 
 impl Batch {
@@ -53,11 +54,12 @@ impl Batch {
         let mut appended = match journal.append(intents).await {
             Ok(appended) => appended.into_iter(),
             Err(error) => {
-                let failed = |position| (position, Err(LaunchErrorKind::Journal(error.clone())));
+                let failed = |(position, _)| (position, Err(LaunchErrorKind::Journal(error.clone())));
                 return positions.into_iter().map(failed).collect();
             }
         };
-        positions.into_iter().map(|position| (position, ticket(&journal, appended.next()))).collect()
+        let answered = |(position, derived)| (position, ticket(&journal, appended.next(), derived));
+        positions.into_iter().map(answered).collect()
     }
 }
 
@@ -71,6 +73,7 @@ impl<O: Payload> IntoFuture for LaunchMany<O> {
             let mut recorded = Vec::with_capacity(agents.len());
             let mut open: Option<Batch> = None;
             for (position, launch) in self.launches.into_iter().enumerate() {
+                let derived = launch.is_derived();
                 let (journal, intent) = match launch.prepare() {
                     Ok(prepared) => prepared,
                     Err(kind) => {
@@ -85,7 +88,7 @@ impl<O: Payload> IntoFuture for LaunchMany<O> {
                 }
                 let batch = open.get_or_insert_with(|| Batch::new(journal));
                 batch.intents.push(intent);
-                batch.positions.push(position);
+                batch.positions.push((position, derived));
             }
             if let Some(last) = open {
                 recorded.extend(last.record().await);

@@ -10,14 +10,19 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod aliases;
 mod axum_service;
 mod blocking;
 mod buffered;
+mod child_launches;
 mod context;
+mod dead_letters;
 mod directory;
+mod discard_kills;
 mod drops;
 mod endings;
 mod examples;
+mod export;
 mod failures;
 mod foreach_stream;
 mod input;
@@ -32,6 +37,7 @@ mod journal_store;
 mod keyed_stream;
 mod lanes;
 mod launch_kills;
+mod launch_listing;
 mod launches;
 mod launches_disk;
 mod layers;
@@ -45,6 +51,9 @@ mod recorder;
 mod recorder_deaths;
 mod residents;
 mod restarts;
+mod results;
+mod retention;
+mod retention_kills;
 mod scenarios;
 mod seams;
 mod support;

@@ -6,6 +6,9 @@ use std::fmt;
 use super::log::Fact;
 use super::order::Again;
 
+/// How many findings are printed.
+const PRINTED: usize = 30;
+
 /// What is known of one key.
 #[derive(Debug, Default)]
 struct Known {
@@ -30,7 +33,7 @@ pub(crate) struct Judge {
 }
 
 /// What a judge has found, or several of them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Verdict {
     /// How many launches were acknowledged.
     pub(crate) acknowledged: usize,
@@ -113,6 +116,11 @@ impl Judge {
         self.twice.entry(key).or_insert(what);
     }
 
+    /// How often the journal was open.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
     /// Whether the journal is of no further use, because it does not open.
     pub(crate) fn is_unopenable(&self) -> bool {
         !self.unopenable.is_empty()
@@ -177,6 +185,14 @@ impl Verdict {
         self.lost == 0 && self.twice == 0 && self.unopenable == 0
     }
 
+    /// Prints the findings, unless there are too many to be read.
+    pub(crate) fn print_findings(&self) {
+        self.findings.iter().take(PRINTED).for_each(|finding| println!("{finding}"));
+        if self.findings.len() > PRINTED {
+            println!("and {} more", self.findings.len() - PRINTED);
+        }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.opened += other.opened;
@@ -191,5 +207,77 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { acknowledged, lost, twice, unopenable, .. } = self;
         write!(f, "acked={acknowledged} lost={lost} recorded_twice={twice} unopenable={unopenable}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acknowledged(key: u64, id: &str, known: bool) -> Fact {
+        Fact::Acknowledged { key, id: id.into(), known }
+    }
+
+    fn done(id: &str, output: u64) -> Fact {
+        Fact::Done { key: 7, id: id.into(), output }
+    }
+
+    fn begun(id: &str, attempt: u32) -> Fact {
+        Fact::Begun { key: 7, id: id.into(), attempt }
+    }
+
+    /// The counts of lost, recorded twice and unopenable.
+    fn verdict(facts: impl IntoIterator<Item = Fact>) -> [usize; 3] {
+        let mut judge = Judge::default();
+        judge.hear(facts);
+        let Verdict { lost, twice, unopenable, .. } = judge.close();
+        [lost, twice, unopenable]
+    }
+
+    #[test]
+    fn a_launch_that_is_killed_twice_and_done_once_is_as_promised() {
+        let facts = [
+            Fact::Try { key: 7 },
+            begun("a", 1), // nobody was told of the launch yet
+            Fact::Try { key: 7 },
+            acknowledged(7, "a", true),
+            begun("a", 3),
+            Fact::Conflict { key: 7, id: "a".into() },
+            done("a", 1),
+            acknowledged(7, "a", true),
+            done("a", 1),
+        ];
+        assert_eq!(verdict(facts), [0, 0, 0]);
+        assert_eq!(verdict([Fact::Try { key: 7 }]), [0, 0, 0], "nothing was promised");
+    }
+
+    #[test]
+    fn what_is_missing_is_lost() {
+        let new = || acknowledged(7, "a", false);
+        let (key, id) = (7, || "a".to_owned());
+        assert_eq!(verdict([new()]), [1, 0, 0], "it is never done");
+        assert_eq!(verdict([new(), Fact::Gone { key, id: id() }, done("a", 1)]), [1, 0, 0]);
+        assert_eq!(verdict([new(), new(), done("a", 1)]), [1, 0, 0], "it was new twice");
+        assert_eq!(verdict([new(), Fact::Wrong { key, id: id() }, done("a", 1)]), [1, 0, 0]);
+        let failed = Fact::Failed { key, id: id(), why: "the process died".into() };
+        assert_eq!(verdict([new(), failed]), [1, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_there_again_is_recorded_twice() {
+        let new = || acknowledged(7, "a", false);
+        let (key, id) = (7, "b".to_owned());
+        assert_eq!(verdict([new(), acknowledged(7, "b", true), done("a", 1)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), begun("b", 1), done("a", 1)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), begun("a", 1), begun("a", 1), done("a", 1)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), begun("a", 1), done("a", 1), begun("a", 2)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), done("a", 1), done("a", 2)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), Fact::Forked { key, id: id.clone() }, done("a", 1)]), [0, 1, 0]);
+        assert_eq!(verdict([new(), Fact::Conflict { key, id }, done("a", 1)]), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_does_not_open_is_not_lost_as_well() {
+        assert_eq!(verdict([acknowledged(7, "a", false), Fact::Unopenable("damaged".into())]), [0, 0, 1]);
     }
 }

@@ -45,26 +45,31 @@ pub(crate) enum Fact {
 
 /// A file of facts.
 #[derive(Debug)]
-pub(crate) struct Log(File);
+pub(crate) struct Log {
+    file: File,
+    /// What was read of a line that does not end yet.
+    begun: Vec<u8>,
+}
 
 impl Log {
     /// Opens the log, to append to it, and ends what an earlier process may have left half written.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
         file.write_all(b"\n")?;
-        Ok(Self(file))
+        Ok(Self { file, begun: Vec::new() })
     }
 
     pub(crate) fn say(&self, fact: &Fact) -> io::Result<()> {
-        (&self.0).write_all(format!("{BEGIN} {} {END}\n", words(fact)).as_bytes())
+        (&self.file).write_all(format!("{BEGIN} {} {END}\n", words(fact)).as_bytes())
     }
 
     /// What has been appended since this was called last.
     pub(crate) fn read(&mut self) -> Result<Vec<Fact>, Box<dyn Error>> {
-        let mut text = Vec::new();
-        self.0.read_to_end(&mut text)?;
-        // Nothing is appended while a child is dead or stopped, so a line that is cut short now stays so.
-        String::from_utf8_lossy(&text).lines().filter_map(whole).map(fact).collect()
+        self.file.read_to_end(&mut self.begun)?;
+        let end = self.begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let rest = self.begun.split_off(end);
+        let lines = std::mem::replace(&mut self.begun, rest);
+        String::from_utf8_lossy(&lines).lines().filter_map(whole).map(fact).collect()
     }
 }
 
@@ -121,4 +126,40 @@ fn fact(line: &str) -> Result<Fact, Box<dyn Error>> {
 
 fn number<T: FromStr<Err: Display>>(word: Option<&str>) -> Result<T, String> {
     word.unwrap_or_default().parse().map_err(|error: T::Err| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_as_they_were_written_and_halves_are_none() -> Result<(), Box<dyn Error>> {
+        let (key, id) = (7, || String::from("a"));
+        let facts = [
+            Fact::Opened,
+            Fact::Unopenable("it is damaged".into()),
+            Fact::Try { key },
+            Fact::Acknowledged { key, id: id(), known: true },
+            Fact::Conflict { key, id: id() },
+            Fact::Forked { key, id: id() },
+            Fact::Begun { key, id: id(), attempt: 2 },
+            Fact::Done { key, id: id(), output: u64::MAX },
+            Fact::Wrong { key, id: id() },
+            Fact::Failed { key, id: id(), why: "the process died".into() },
+            Fact::Gone { key, id: id() },
+            Fact::Broken("no memory".into()),
+        ];
+        let path = std::env::temp_dir().join(format!("sortie-torture-log-{}", std::process::id()));
+        let mut log = Log::open(&path)?;
+        let half = words(&facts[7]).split_off(3);
+        (&log.file).write_all(format!("{BEGIN} {half}").as_bytes())?;
+        let next = Log::open(&path)?; // as the next child opens it
+        facts.iter().try_for_each(|fact| next.say(fact))?;
+        (&log.file).write_all(format!("{BEGIN} done 7 a 1").as_bytes())?;
+        let mut fresh = Log { file: File::open(&path)?, begun: Vec::new() };
+        assert_eq!(fresh.read()?, facts);
+        assert_eq!(log.read()?, []);
+        std::fs::remove_file(&path)?;
+        Ok(())
+    }
 }

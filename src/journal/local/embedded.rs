@@ -6,7 +6,7 @@ use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -71,6 +71,14 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(id, Event::Requeue))
     }
 
+    fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved> {
+        Box::pin(self.local().settle(id, output))
+    }
+
+    fn discard(&self, id: LaunchId) -> Answer<'_, Moved> {
+        Box::pin(self.local().discard(id))
+    }
+
     fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ask(move |plan, _| plan.tell(id)))
     }
@@ -99,6 +107,10 @@ impl<J: Embedded> Journal for J {
 
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ended(id))
+    }
+
+    fn sweep(&self, max: usize) -> Answer<'_, Swept> {
+        Box::pin(self.local().sweep(max))
     }
 
     fn durability(&self) -> Durability {

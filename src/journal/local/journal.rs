@@ -14,11 +14,12 @@ use super::key;
 use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
 use super::plan::Plan;
+use super::sweep::Agreement;
 use super::turns::Turns;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved};
+use crate::journal::exchange::{Claim, Claims, Moved};
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
@@ -47,6 +48,13 @@ struct Life {
     committer: Committer,
     began: Instant,
     clock: WallClock,
+    agreement: Mutex<Agreement>,
+}
+
+impl Life {
+    fn now(&self) -> Now {
+        Now { wall: self.clock.millis(), steady: self.began.elapsed() }
+    }
 }
 
 impl Local {
@@ -94,7 +102,8 @@ impl Local {
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
         let committer = starting.await.map_err(lost)??;
         // Whoever took the store is alone here.
-        let _ = self.life.set(Life { committer, began, clock });
+        let agreement = Mutex::new(Agreement::at(now));
+        let _ = self.life.set(Life { committer, began, clock, agreement });
         Ok(())
     }
 
@@ -103,62 +112,29 @@ impl Local {
         &self,
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let closed = || JournalError::new(JournalErrorKind::Closed);
-        let Life { committer, began, clock } = self.life.get().ok_or_else(closed)?;
-        let now = Now { wall: clock.millis(), steady: began.elapsed() };
-        committer.submit(now, ask).await
+        let life = self.life()?;
+        life.committer.submit(life.now(), ask).await
     }
 
-    pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
-        let (mut appended, mut short) = (Vec::with_capacity(intents.len()), Vec::new());
-        for intent in intents {
-            if intent.input.len() <= LONGEST_INLINE {
-                short.push(intent);
-                continue;
-            }
-            // In their order: of two under one key, the first is the one that is recorded.
-            appended.extend(self.append_short(std::mem::take(&mut short)).await?);
-            appended.push(self.append_in_pieces(intent).await?);
-        }
-        appended.extend(self.append_short(short).await?);
-        Ok(appended)
+    fn life(&self) -> Result<&Life, JournalError> {
+        self.life.get().ok_or_else(|| JournalError::new(JournalErrorKind::Closed))
     }
 
-    /// Records intents whose inputs stand in their heads: one request, and so one commit.
-    async fn append_short(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
-        if intents.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ask(move |plan, now| {
-            let append = |mut intent: Intent| {
-                let input = Stored::Here(std::mem::take(&mut intent.input));
-                plan.append(None, intent, input, now)
-            };
-            intents.into_iter().map(append).collect()
-        })
-        .await
-    }
-
-    /// Records an intent whose input is written before, in pieces.
-    async fn append_in_pieces(&self, mut intent: Intent) -> Result<Appended, JournalError> {
-        let (agent, key, digest) = (intent.agent.clone(), intent.key.clone(), intent.digest);
-        let look = self.ask(move |plan, now| match plan.look_up(&agent, key.as_deref(), digest)? {
-            Some(there) => Ok(Err(there)),
-            None => Ok(Ok(plan.stage(None, now)?)),
-        });
-        let id = match look.await? {
-            Ok(id) => id,
-            Err(there) => return Ok(there),
-        };
-        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input)).await?;
-        self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
+    /// Whether the wall clock can be trusted, as far as this journal has seen it.
+    pub(super) fn clocks_agree(&self) -> Result<bool, JournalError> {
+        let life = self.life()?;
+        Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
     pub(super) async fn claim(&self, agents: &[String], max: usize) -> Result<Claims, JournalError> {
         let agents = agents.to_vec();
         let (begun, next_due) = self
             .ask(move |plan, now| {
-                let begun = plan.claim(&agents, max, now)?;
+                let mut begun = plan.claim(&agents, max, now)?;
+                for Begun { head, .. } in &mut begun {
+                    // Recorded under an old name, perhaps; it is made by the agent of today.
+                    head.agent = plan.scope.name_today(&head.agent).to_owned();
+                }
                 Ok((begun, plan.ledger.next_due(now)))
             })
             .await?;
@@ -239,16 +215,28 @@ impl Local {
     }
 
     pub(super) async fn input(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| plan.durable_head(id)).await?.map(|head| head.input) {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::INPUTS, id, &stored).await.map(Some),
-        }
+        self.read(key::INPUTS, id, |head| Some(head.input)).await
     }
 
     pub(super) async fn output(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| Ok(plan.durable_head(id)?.and_then(Head::output))).await? {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::OUTPUTS, id, &stored).await.map(Some),
+        self.read(key::OUTPUTS, id, Head::output).await
+    }
+
+    /// Reads a payload of a launch. It may be removed meanwhile: then it is gone, and not damaged.
+    async fn read(
+        &self,
+        prefix: &'static [u8],
+        id: LaunchId,
+        which: fn(Head) -> Option<Stored>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        let look = move |plan: &mut Plan, _| Ok(plan.durable_head(id)?.and_then(which));
+        let Some(stored) = self.ask(look).await? else { return Ok(None) };
+        if stored == Stored::Gone {
+            return Ok(None);
+        }
+        match self.payload(prefix, id, &stored).await {
+            Err(error) if is_damage(&error) && self.ask(look).await?.as_ref() != Some(&stored) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -279,7 +267,7 @@ impl Local {
     }
 }
 
-fn is_damage(error: &JournalError) -> bool {
+pub(super) fn is_damage(error: &JournalError) -> bool {
     matches!(error.kind(), JournalErrorKind::Corrupt | JournalErrorKind::NewerFormat)
 }
 

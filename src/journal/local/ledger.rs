@@ -1,9 +1,10 @@
 //! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::expiring::Expiring;
 use crate::journal::intent::{Delivery, Head, Millis, State, StoredDue};
 use crate::outcome::LaunchId;
 
@@ -31,6 +32,8 @@ pub(crate) struct Ledger {
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
+    /// Launches that are done or cancelled. They have no slot.
+    pub(super) expiring: Expiring,
     /// Of launches that wait for a time, or did so until their attempt began: for which, and when that is over.
     waits: Waits,
     /// The same, from before the store was opened again in this life.
@@ -102,6 +105,16 @@ impl Ready {
 }
 
 impl Ledger {
+    /// An empty ledger, in which names under which agents were known before stand for their names of today.
+    pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
+        let mut ledger = Self::default();
+        for (alias, today) in aliases {
+            let number = ledger.agents.number(today);
+            ledger.agents.numbers.insert(alias.clone(), number);
+        }
+        ledger
+    }
+
     /// The launch under this key of this agent.
     pub(crate) fn by_key(&self, agent: &str, key: u128) -> Option<LaunchId> {
         self.keys.get(&(*self.agents.numbers.get(agent)?, key)).copied()
@@ -145,17 +158,38 @@ impl Ledger {
         if let Stands::Running { .. } = stands {
             self.running.insert(id, head.clone());
         }
-        if let Some(key) = key {
-            self.keys.insert((agent, key), id);
+        if let Some(key) = key.filter(|_| !head.is_leaving()) {
+            // Two of them only where an agent was renamed: the latest counts.
+            let known = self.keys.entry((agent, key)).or_insert(id);
+            *known = id.max(*known);
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.add(at, id);
         }
         self.put(id, Slot { agent, priority, due, stands });
     }
 
+    /// Forgets a launch that has ended: from now on its key is free.
+    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
+        self.lift(id);
+        self.parked.remove(&id);
+        let agent = self.agents.numbers.get(&head.agent);
+        if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
+            // The key of a launch whose removal has begun may be another one's by now.
+            if self.keys.get(&named) == Some(&id) {
+                self.keys.remove(&named);
+            }
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.remove(at, id);
+        }
+    }
+
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
         let Self { parked, mut earlier, waits, .. } = std::mem::take(self);
         earlier.extend(waits);
-        *self = Self { parked, earlier, ..Self::default() };
+        *self = Self { parked, earlier, ..Self::new(aliases) };
     }
 
     /// Everything that the store holds is here again.
@@ -208,8 +242,8 @@ impl Ledger {
         }
         if slot.stands != Stands::Over {
             self.pending += 1;
+            self.slots.insert(id, slot);
         }
-        self.slots.insert(id, slot);
     }
 
     fn lift(&mut self, id: LaunchId) -> Option<Slot> {

@@ -41,8 +41,8 @@ pub(crate) struct Plan {
 /// News that are not durable yet.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    pending: bool,
-    ended: Vec<LaunchId>,
+    pub(super) pending: bool,
+    pub(super) ended: Vec<LaunchId>,
 }
 
 impl Plan {
@@ -189,7 +189,7 @@ impl Plan {
 
     /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
     pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
+        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         for (id, attempt) in &left {
@@ -219,7 +219,7 @@ impl Plan {
 
     /// Whether a launch waits for a process that knows its agent, or can read its input.
     pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
-        let unknown = !self.scope.agents.contains(&head.agent);
+        let unknown = !self.scope.agents.contains(self.scope.name_today(&head.agent));
         matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
     }
 
@@ -227,8 +227,8 @@ impl Plan {
         self.ids.next(now.wall)
     }
 
-    /// What is recorded of a launch.
-    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+    /// What is stored of a launch.
+    pub(super) fn stored(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         if let Some(head) = self.ledger.running(id) {
             return Ok(Some(head.clone()));
         }
@@ -257,6 +257,12 @@ impl Plan {
         // The end of one suspect makes way for the next.
         self.untold.pending |= self.ledger.has_way_for_suspect();
         Ok(())
+    }
+
+    /// Whoever waits for the end of a launch learns that there is none; what has waited behind it may start.
+    pub(super) fn tell_of_removal(&mut self, id: LaunchId) {
+        self.untold.ended.push(id);
+        self.untold.pending = true;
     }
 
     pub(super) fn put<T: serde::Serialize>(
@@ -292,7 +298,7 @@ pub(super) fn key_of(head: &Head) -> Option<u128> {
 
 /// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
 pub(super) fn fingerprint(text: &str) -> u128 {
-    crate::journal::digest::of(text.as_bytes())
+    crate::outcome::digest::of(text.as_bytes())
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(

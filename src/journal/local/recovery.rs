@@ -33,7 +33,7 @@ impl Plan {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
-        let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
         let debt = Debt::default();
         let mut plan =
@@ -51,7 +51,7 @@ impl Plan {
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
         self.pay_debt()?;
-        self.ledger.begin_anew();
+        self.ledger.begin_anew(&self.scope.aliases);
         self.load(now)?;
         self.ledger.end_anew();
         let running = |id, attempt| self.ledger.running(id).is_some_and(|head| head.attempt == attempt);
