@@ -32,8 +32,11 @@ pub struct Table<B: Breakable> {
     /// Every claim that was ever handed out.
     claims: Vec<Claim>,
     /// Those who wait for the end of a launch in this life.
-    waiting: Vec<(LaunchId, JoinHandle<Result<Option<LaunchRecord>, JournalError>>)>,
+    waiting: Vec<(LaunchId, EndHeard)>,
 }
+
+/// One who waits for the end of a launch.
+type EndHeard = JoinHandle<Result<Option<LaunchRecord>, JournalError>>;
 
 /// What is compared of a launch.
 #[derive(Debug, PartialEq)]
