@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::expiring::Expiring;
-use crate::journal::intent::{Delivery, Head, Millis, State, StoredDue};
+use super::waits::Waits;
+use crate::journal::intent::{Delivery, Head, Millis, State};
 use crate::outcome::LaunchId;
 
 /// The clock as the one who asks reads it.
@@ -34,16 +35,11 @@ pub(crate) struct Ledger {
     running: HashMap<LaunchId, Head>,
     /// Launches that are done or cancelled. They have no slot.
     pub(super) expiring: Expiring,
-    /// Of launches that wait for a time, or did so until their attempt began: for which, and when that is over.
     waits: Waits,
-    /// The same, from before the store was opened again in this life.
-    earlier: Waits,
     pending: usize,
     /// Which agent comes first.
     turn: usize,
 }
-
-type Waits = HashMap<LaunchId, (Millis, Duration)>;
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -141,7 +137,7 @@ impl Ledger {
         let (mut due, priority) = (head.recorded, head.terms.priority);
         let stands = match &head.state {
             State::Pending(wait) => {
-                let over = wait.map(|wait| self.begin_wait(id, wait, now)).unwrap_or_default();
+                let over = wait.map(|wait| self.waits.begin(id, wait, now)).unwrap_or_default();
                 due = wait.map_or(due, |wait| wait.at);
                 match over.saturating_sub(now.steady) {
                     _ if self.parked.contains(&id) => Stands::Parked,
@@ -187,31 +183,19 @@ impl Ledger {
 
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
     pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
-        let Self { parked, mut earlier, waits, .. } = std::mem::take(self);
-        earlier.extend(waits);
-        *self = Self { parked, earlier, ..Self::new(aliases) };
+        let Self { parked, mut waits, .. } = std::mem::take(self);
+        waits.begin_anew();
+        *self = Self { parked, waits, ..Self::new(aliases) };
     }
 
     /// Everything that the store holds is here again.
     pub(crate) fn end_anew(&mut self) {
-        self.earlier = Waits::new();
+        self.waits.end_anew();
     }
 
     /// A launch has ended, durably: its wait will not be asked for again.
     pub(crate) fn forget_wait(&mut self, id: LaunchId) {
-        self.waits.remove(&id);
-    }
-
-    /// When a wait is over: after the shorter of the two, so that a clock that went back does not prolong it; or as it was,
-    /// if it has begun in this life.
-    fn begin_wait(&mut self, id: LaunchId, wait: StoredDue, now: Now) -> Duration {
-        let left = Duration::from_millis(wait.at.saturating_sub(now.wall).min(wait.wait));
-        let over = match self.earlier.get(&id) {
-            Some((at, over)) if *at == wait.at => *over,
-            _ => now.steady.saturating_add(left),
-        };
-        self.waits.insert(id, (wait.at, over));
-        over
+        self.waits.forget(id);
     }
 
     /// Whether a suspect waits, and none runs.

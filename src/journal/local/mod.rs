@@ -37,6 +37,7 @@ mod sweep;
 mod turns;
 mod view;
 mod waiting;
+mod waits;
 
 pub use embedded::Embedded;
 pub use journal::Local;
