@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use sortie::EndedBy;
 use sortie::probe::{Shelf, ShelfFault, ShelfJournal, StoreProbe};
 use tokio::runtime::Builder;
 
@@ -154,6 +155,14 @@ fn histories_that_made_a_difference_once() {
             Operation::Break(ShelfFault::Lost),
             launch(0, none),
             Operation::Claim { agents: 0, max: 1 },
+        ],
+        // What could not be parked is not.
+        &[
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Break(ShelfFault::Lost),
+            Operation::Park { claim: 0 },
+            Operation::Fail { claim: 0, by: EndedBy::Panic },
         ],
         // It was cancelled while it ran, and the life ended: nothing of its input stays.
         &[

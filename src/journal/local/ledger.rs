@@ -148,7 +148,11 @@ impl Ledger {
                     _ => Stands::Delayed(over),
                 }
             }
-            State::Running { .. } => Stands::Running { suspect: head.suspect },
+            State::Running { .. } => {
+                // If it was to be parked, the commit of that has failed.
+                self.parked.remove(&id);
+                Stands::Running { suspect: head.suspect }
+            }
             _ => Stands::Over,
         };
         if let Stands::Running { .. } = stands {
