@@ -60,7 +60,7 @@ pub trait Journal: Send + Sync + 'static {
     fn claim<'a>(&'a self, wants: &'a [Want], max: usize) -> Answer<'a, Claims>;
 
     /// Yields when there may be something to claim that there was not before, and at once if so since it was last polled.
-    /// Waits that end by themselves, for a due time, are not told. It ends when the journal is closed.
+    /// What is told of is durable. Waits that end by themselves, for a due time, are not told. It ends when the journal is closed.
     fn changes(&self) -> BoxStream<'static, ()>;
 
     /// Concludes an attempt with its output: the launch is done, also if it was cancelled meanwhile.

@@ -100,6 +100,16 @@ impl Sample {
         record::seal(Kind::Head, key, &self.0).unwrap_or_default()
     }
 
+    /// The other records that there are: of an epoch, of a piece and of a mark, each under this key.
+    pub fn others(key: &[u8]) -> [Vec<u8>; 3] {
+        let piece: &[u8] = b"a piece of an input";
+        [
+            record::seal(Kind::Epoch, key, &7_u64).unwrap_or_default(),
+            record::seal(Kind::Piece, key, &piece).unwrap_or_default(),
+            record::seal(Kind::Staging, key, &()).unwrap_or_default(),
+        ]
+    }
+
     /// Reads a record.
     ///
     /// # Errors

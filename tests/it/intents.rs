@@ -222,6 +222,13 @@ fn the_records_of_version_1_are_frozen() {
 }
 
 #[test]
+fn the_other_records_of_version_1_are_frozen() {
+    let golden = include_str!("fixtures/others_v1.hex").split_whitespace();
+    let records = Sample::others(b"k0123456789abcdef");
+    assert_eq!(records.map(|record| hex(&record)).to_vec(), golden.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_record_that_is_not_what_was_written_is_refused() {
     let key = b"h0123456789abcdef";
     let record = full().record(key);

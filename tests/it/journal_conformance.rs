@@ -61,6 +61,18 @@ impl Bench for OnDisk {
     }
 }
 
+/// Journals in one directory whose answers come before their commits, where that may be.
+#[derive(Default)]
+pub struct Buffered(OnDisk);
+
+impl Bench for Buffered {
+    type Journal = SledJournal;
+
+    fn journal(&self) -> SledJournal {
+        self.0.journal().buffered(5 * MS)
+    }
+}
+
 /// A wall clock that the test steps. It stands still otherwise.
 #[derive(Clone)]
 pub struct Clock(Arc<AtomicU64>);
@@ -238,6 +250,14 @@ macro_rules! rules {
                 $module::$rule(Desk::<OnDisk>::default()).await;
             })*)*
         }
+
+        mod buffered {
+            use super::*;
+            $($(#[tokio::test(start_paused = true)]
+            async fn $rule() {
+                $module::$rule(Desk::<Buffered>::default()).await;
+            })*)*
+        }
     };
 }
 
@@ -285,7 +305,9 @@ rules! {
         a_launch_that_waits_is_cancelled_at_once
         a_launch_that_runs_is_cancelled_when_its_attempt_ends
         a_dead_launch_gets_a_new_series_of_attempts
-        what_has_a_future_is_not_requeued;
+        what_has_a_future_is_not_requeued
+        what_awaits_a_decision_is_settled
+        what_awaits_a_decision_is_discarded;
     decide:
         who_waits_for_a_decision_is_settled
         of_two_who_settle_at_once_one_counts
@@ -301,7 +323,8 @@ rules! {
         everybody_who_waits_hears_of_the_end
         who_stops_waiting_does_not_disturb_the_others
         an_end_that_was_taken_back_wakes_nobody_for_ever
-        every_end_is_told;
+        every_end_is_told
+        what_is_over_goes_when_its_retention_is;
     lives:
         before_its_start_a_journal_is_closed
         after_its_end_a_journal_is_closed

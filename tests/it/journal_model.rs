@@ -11,15 +11,18 @@ mod operation;
 mod play;
 
 use std::env;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use sortie::EndedBy;
 use sortie::probe::{Shelf, ShelfFault, ShelfJournal, StoreProbe};
 use tokio::runtime::Builder;
 
 use self::operation::{Operation, operations};
 use self::play::Table;
 use crate::journal_conformance::{Bench, OnDisk};
+use crate::support::SECOND;
 
 /// Journals over a store in memory that outlives them, and whose commits may fail.
 #[derive(Default)]
@@ -72,6 +75,12 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
 }
 
+/// Plays one history.
+fn play<B: Breakable>(history: &[Operation]) -> Result<(), String> {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(Table::<B>::play(history))
+}
+
 /// Plays so many histories, each of at most so many operations.
 fn check<B: Breakable>(cases: u64, longest: usize) {
     let config = Config {
@@ -82,8 +91,7 @@ fn check<B: Breakable>(cases: u64, longest: usize) {
         ..Config::default()
     };
     let played = TestRunner::new(config).run(&vec(operations(), 1..=longest), |history: Vec<Operation>| {
-        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(Table::<B>::play(&history)).map_err(TestCaseError::fail)
+        play::<B>(&history).map_err(TestCaseError::fail)
     });
     match played {
         Ok(()) => {}
@@ -103,4 +111,67 @@ fn a_journal_does_what_its_model_does() {
 #[test]
 fn a_journal_on_disk_does_what_its_model_does() {
     check::<OnDisk>(12, 40);
+}
+
+/// A launch of the first agent, with the first terms.
+fn launch(input: u8, after: Duration) -> Operation {
+    Operation::Launch { agent: 0, key: None, input, terms: 0, after }
+}
+
+#[test]
+fn histories_that_made_a_difference_once() {
+    let none = Duration::ZERO;
+    for history in [
+        // A commit fails and the store is opened again: a wait goes on.
+        &[
+            launch(0, SECOND),
+            Operation::Break(ShelfFault::Lost),
+            Operation::Forward(SECOND),
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 0 },
+        ][..],
+        // The same, where the commit was that of its end.
+        &[
+            launch(0, SECOND),
+            Operation::Forward(SECOND),
+            Operation::Break(ShelfFault::Lost),
+            Operation::Cancel { which: 0 },
+            Operation::Claim { agents: 0, max: 0 },
+        ],
+        // A launch whose wait is over does not wait once more.
+        &[
+            launch(0, SECOND),
+            Operation::Wait(SECOND),
+            Operation::Back(10 * SECOND),
+            Operation::Break(ShelfFault::Lost),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Claim { agents: 0, max: 1 },
+        ],
+        // What is parked stays so.
+        &[
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Park { claim: 0 },
+            Operation::Break(ShelfFault::Lost),
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 1 },
+        ],
+        // What could not be parked is not.
+        &[
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Break(ShelfFault::Lost),
+            Operation::Park { claim: 0 },
+            Operation::Fail { claim: 0, by: EndedBy::Panic },
+        ],
+        // It was cancelled while it ran, and the life ended: nothing of its input stays.
+        &[
+            launch(2, none),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Cancel { which: 0 },
+            Operation::Reopen,
+        ],
+    ] {
+        play::<OnShelf>(history).unwrap_or_else(|why| panic!("{why} after {history:?}"));
+    }
 }

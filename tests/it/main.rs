@@ -32,6 +32,7 @@ mod intents;
 mod journal_conformance;
 mod journal_damage;
 mod journal_disk;
+mod journal_fixtures;
 mod journal_kills;
 mod journal_model;
 mod journal_store;

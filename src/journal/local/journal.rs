@@ -201,6 +201,14 @@ impl Local {
         mut after: Option<LaunchId>,
         max: usize,
     ) -> Result<Vec<LaunchRecord>, JournalError> {
+        if self.interval.is_some() {
+            // What was acknowledged is looked for in the store, not in what waits.
+            let sync = |plan: &mut Plan, _| {
+                plan.must_sync();
+                Ok(())
+            };
+            self.ask(sync).await?;
+        }
         let mut found = Vec::new();
         while found.len() < max {
             let (filter, left) = (filter.clone(), max - found.len());

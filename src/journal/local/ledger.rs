@@ -56,6 +56,11 @@ impl Ledger {
         *self = Self { parked, waits: waits.begin_anew(), ..Self::new(aliases) };
     }
 
+    /// A launch has ended, durably: its wait will not be asked for again.
+    pub(crate) fn forget_wait(&mut self, id: LaunchId) {
+        self.waits.end(id);
+    }
+
     /// Everything that the store holds is here again.
     pub(crate) fn end_anew(&mut self) {
         self.waits.end_anew();
@@ -93,13 +98,14 @@ impl Ledger {
                     None => Some(Stands::Ready),
                 }
             }
-            State::Running { .. } => Some(Stands::Running),
+            State::Running { .. } => {
+                // If it was to be parked, the commit of that has failed.
+                self.parked.remove(&id);
+                Some(Stands::Running)
+            }
             State::Ambiguous { .. } => Some(Stands::Ambiguous),
             State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
         };
-        if !matches!(head.state, State::Pending(_) | State::Running { .. }) {
-            self.waits.end(id);
-        }
         let lane = head.terms.lane.as_deref().map(|lane| self.lanes.name(lane));
         let suspect = head.suspect && head.terms.delivery == Delivery::AtLeastOnce;
         let priority = head.terms.priority;

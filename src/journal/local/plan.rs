@@ -64,7 +64,10 @@ impl Plan {
         if pending {
             self.news.ready.send_replace(());
         }
-        ended.into_iter().for_each(|id| self.news.ends.tell(id));
+        for id in ended {
+            self.ledger.forget_wait(id);
+            self.news.ends.tell(id);
+        }
         Ok(())
     }
 

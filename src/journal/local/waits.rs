@@ -42,7 +42,7 @@ impl Waits {
         (over > now.steady).then_some(Wait::Span(over))
     }
 
-    /// A launch has ended.
+    /// A launch has ended, durably.
     pub(super) fn end(&mut self, id: LaunchId) {
         self.present.remove(&id);
     }

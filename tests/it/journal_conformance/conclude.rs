@@ -382,3 +382,45 @@ pub async fn what_has_a_future_is_not_requeued<B: Bench>(desk: Desk<B>) {
     journal.cancel(id).await.unwrap().unwrap();
     assert_eq!(journal.requeue(id).await.unwrap(), Err(Refused::Ended));
 }
+
+pub async fn what_awaits_a_decision_is_settled<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    assert_eq!(journal.settle(nobody(), b"").await.unwrap(), Err(Refused::Unknown));
+    for output in [b"2".to_vec(), large(9000)] {
+        let claim = claimed(&journal, intent("a", large(2000))).await;
+        assert_eq!(journal.settle(claim.id, &output).await.unwrap(), Err(Refused::NotEnded));
+        journal.fail(&claim, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+        journal.settle(claim.id, &output).await.unwrap().unwrap();
+        let told = get(&journal, claim.id).await;
+        assert_eq!((told.status, told.ended), (LaunchStatus::Done, Some(desk.clock.now())));
+        assert!(journal.output(claim.id).await.unwrap() == Some(output));
+        assert_eq!(journal.input(claim.id).await.unwrap(), None);
+        assert_eq!(journal.settle(claim.id, b"other").await.unwrap(), Err(Refused::Ended));
+        assert_eq!(journal.requeue(claim.id).await.unwrap(), Err(Refused::Ended));
+    }
+}
+
+pub async fn what_awaits_a_decision_is_discarded<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    assert_eq!(journal.discard(nobody()).await.unwrap(), Err(Refused::Unknown));
+    let launch = keyed("key", intent("a", large(9000)));
+    for parked in [false, true] {
+        let claim = claimed(&journal, launch.clone()).await;
+        assert_eq!(journal.discard(claim.id).await.unwrap(), Err(Refused::NotEnded));
+        let moved = match parked {
+            true => journal.park(&claim).await,
+            false => journal.fail(&claim, failed(EndedBy::Fatal)).await,
+        };
+        moved.unwrap().unwrap();
+        journal.discard(claim.id).await.unwrap().unwrap();
+        assert_eq!(journal.get(claim.id).await.unwrap(), None);
+        assert_eq!(journal.ended(claim.id).await.unwrap(), None);
+        assert_eq!(journal.input(claim.id).await.unwrap(), None);
+        assert_eq!(journal.by_key("a", "key").await.unwrap(), None);
+        assert_eq!(conclusions(&journal, &claim).await, [Refused::Unknown]);
+        assert_eq!(journal.discard(claim.id).await.unwrap(), Err(Refused::Unknown));
+    }
+    let claim = claimed(&journal, launch).await;
+    journal.complete(&claim, b"2").await.unwrap().unwrap();
+    assert_eq!(journal.discard(claim.id).await.unwrap(), Err(Refused::Ended));
+}

@@ -206,3 +206,49 @@ pub async fn every_end_is_told<B: Bench>(desk: Desk<B>) {
         assert_eq!(told.status, expected, "{end}");
     }
 }
+
+pub async fn what_is_over_goes_when_its_retention_is<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    let kept = |launch: Intent| on(Terms { retention: 10 * SECOND, ..terms() }, launch);
+    let done = claimed(&journal, kept(keyed("key", intent("a", "1")))).await;
+    journal.complete(&done, &large(9000)).await.unwrap().unwrap();
+    let cancelled = record(&journal, kept(intent("a", large(9000)))).await;
+    journal.cancel(cancelled).await.unwrap().unwrap();
+    let dead = claimed(&journal, kept(intent("a", "3"))).await;
+    journal.fail(&dead, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    let waits = record(&journal, kept(intent("a", "4"))).await;
+    // Removes what there is, one at a time.
+    let sweep = async || {
+        let mut removed = 0;
+        loop {
+            let swept = journal.sweep(1).await.unwrap();
+            assert!(swept.removed <= 1 && !swept.suspended);
+            removed += swept.removed;
+            if swept.next != Some(Duration::ZERO) {
+                return (removed, swept.next);
+            }
+        }
+    };
+    desk.clock.pass(9 * SECOND).await;
+    let (removed, next) = sweep().await;
+    assert_eq!((removed, next.map(|next| next >= SECOND)), (0, Some(true)));
+    desk.clock.pass(2 * SECOND).await;
+    assert_eq!(sweep().await, (2, None));
+    for id in [done.id, cancelled] {
+        assert_eq!(journal.get(id).await.unwrap(), None);
+        assert_eq!(journal.output(id).await.unwrap(), None);
+    }
+    desk.clock.pass(1800 * SECOND).await;
+    assert_eq!(sweep().await, (0, None));
+    assert_eq!(status(&journal, dead.id).await, LaunchStatus::Dead);
+    assert_eq!(status(&journal, waits).await, LaunchStatus::Pending);
+    assert_ne!(record(&journal, keyed("key", intent("a", "1"))).await, done.id);
+    // A clock that jumps is not believed.
+    journal.cancel(waits).await.unwrap().unwrap();
+    desk.clock.forward(2 * 3600 * SECOND);
+    let swept = journal.sweep(9).await.unwrap();
+    assert_eq!((swept.removed, swept.suspended), (0, true));
+    desk.clock.back(2 * 3600 * SECOND);
+    desk.clock.pass(11 * SECOND).await;
+    assert_eq!(sweep().await.0, 1);
+}

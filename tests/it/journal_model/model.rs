@@ -74,7 +74,8 @@ pub fn terms(kind: usize) -> Terms {
         2 => (Delivery::AtMostOnce, Restart::attempts(3).backoff(five), 2),
         _ => (Delivery::AtLeastOnce, Restart::attempts(4).backoff(Backoff::none()).only([Trigger::Error]), 3),
     };
-    Terms { delivery, restart, max_crashes, priority: kind as i32, ..Terms::default() }
+    let retention = Duration::from_secs(if kind < 2 { 30 } else { 4000 });
+    Terms { delivery, restart, max_crashes, retention, priority: kind as i32, ..Terms::default() }
 }
 
 /// The wait before another attempt of these terms, if there is one: what the table above says, in other words.
@@ -178,14 +179,36 @@ impl Launch {
     }
 
     pub fn requeue(&mut self) -> Result<(), Refused> {
+        self.awaits_decision()?;
+        (self.failures, self.crashes, self.suspect) = (0, 0, false);
+        self.stands = Stands::Waits(None);
+        Ok(())
+    }
+
+    /// Whether it waits for somebody's decision, or why not.
+    fn awaits_decision(&self) -> Result<(), Refused> {
         match self.stands {
-            Stands::Dead(_) | Stands::Ambiguous(_) => {
-                (self.failures, self.crashes, self.suspect) = (0, 0, false);
-                self.stands = Stands::Waits(None);
-                Ok(())
-            }
+            Stands::Dead(_) | Stands::Ambiguous(_) => Ok(()),
             Stands::Waits(_) | Stands::Runs { .. } => Err(Refused::NotEnded),
             Stands::Done { .. } | Stands::Cancelled(_) => Err(Refused::Ended),
+        }
+    }
+
+    pub fn settle(&mut self, output: Vec<u8>, now: Now) -> Result<(), Refused> {
+        self.awaits_decision()?;
+        self.suspect = false;
+        self.stands = Stands::Done { at: now.wall, output };
+        Ok(())
+    }
+
+    /// When nobody needs it any more, if that time comes by itself.
+    pub fn expires(&self) -> Option<SystemTime> {
+        match self.stands {
+            // A stored time is cut to the millisecond, and nothing goes too early.
+            Stands::Done { at, .. } | Stands::Cancelled(at) => {
+                Some(at + terms(self.terms).retention + Duration::from_millis(1))
+            }
+            _ => None,
         }
     }
 
@@ -251,6 +274,15 @@ impl Model {
             }
         }
         given_back
+    }
+
+    pub fn discard(&mut self, id: LaunchId) -> Result<(), Refused> {
+        let launch = self.launch(id).ok_or(Refused::Unknown)?;
+        if launch.status() != LaunchStatus::Parked {
+            launch.awaits_decision()?;
+        }
+        self.launches.retain(|launch| launch.id != id);
+        Ok(())
     }
 
     pub fn suspect_runs(&self) -> bool {

@@ -44,6 +44,17 @@ pub enum Operation {
     Requeue {
         which: usize,
     },
+    Settle {
+        which: usize,
+        large: bool,
+    },
+    Discard {
+        which: usize,
+    },
+    /// What has expired is removed, so many at once.
+    Sweep {
+        max: usize,
+    },
     /// The wall clock is set.
     Forward(Duration),
     Back(Duration),
@@ -79,6 +90,9 @@ pub fn operations() -> impl Strategy<Value = Operation> {
         1 => (0..2usize).prop_map(|agent| Operation::ReleaseAll { agent }),
         2 => (0..8usize).prop_map(|which| Operation::Cancel { which }),
         2 => (0..8usize).prop_map(|which| Operation::Requeue { which }),
+        1 => (0..8usize, any::<bool>()).prop_map(|(which, large)| Operation::Settle { which, large }),
+        1 => (0..8usize).prop_map(|which| Operation::Discard { which }),
+        2 => (1..4usize).prop_map(|max| Operation::Sweep { max }),
         1 => (0..5000u64).prop_map(|seconds| Operation::Forward(Duration::from_secs(seconds))),
         1 => (0..5000u64).prop_map(|seconds| Operation::Back(Duration::from_secs(seconds))),
         3 => seconds().prop_map(Operation::Wait),

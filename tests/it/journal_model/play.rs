@@ -32,8 +32,11 @@ pub struct Table<B: Breakable> {
     /// Every claim that was ever handed out.
     claims: Vec<Claim>,
     /// Those who wait for the end of a launch in this life.
-    waiting: Vec<(LaunchId, JoinHandle<Result<Option<LaunchRecord>, JournalError>>)>,
+    waiting: Vec<(LaunchId, EndHeard)>,
 }
+
+/// One who waits for the end of a launch.
+type EndHeard = JoinHandle<Result<Option<LaunchRecord>, JournalError>>;
 
 /// What is compared of a launch.
 #[derive(Debug, PartialEq)]
@@ -109,8 +112,15 @@ impl<B: Breakable> Table<B> {
     /// Ends the life. Who waited for a launch that has ended was told.
     async fn end_life(&mut self) -> Played {
         for (id, wait) in std::mem::take(&mut self.waiting) {
+            let removed = self.model.launch(id).is_none();
             let over = self.model.launch(id).is_some_and(|launch| launch.status().is_final());
-            if over {
+            if removed {
+                timeout(SECOND, wait)
+                    .await
+                    .map_err(|_| format!("nobody was told that {id} is gone"))?
+                    .unwrap()
+                    .unwrap();
+            } else if over {
                 let told = timeout(SECOND, wait).await.map_err(|_| format!("nobody was told of {id}"))?;
                 let status = told.unwrap().map(|record| record.map(|record| record.status.is_final()));
                 same("ended", status.map_err(|error| error.kind()), Ok(Some(true)))?;
@@ -208,6 +218,25 @@ impl<B: Breakable> Table<B> {
                 let answer = journal.requeue(id).await;
                 self.moved(id, answer, Launch::requeue).await
             }
+            Operation::Settle { which, large } => {
+                let (id, output) = (self.launch_at(*which), payload(9, *large));
+                let answer = journal.settle(id, &output).await;
+                self.moved(id, answer, |launch| launch.settle(output.clone(), now)).await
+            }
+            Operation::Discard { which } => {
+                let id = self.launch_at(*which);
+                let answer = journal.discard(id).await;
+                let mut moved = self.model.clone();
+                let expected = moved.discard(id);
+                match answer {
+                    Ok(answer) => {
+                        self.model = moved;
+                        same("answer", answer, expected)
+                    }
+                    Err(error) => self.one_of(error, moved).await,
+                }
+            }
+            Operation::Sweep { max } => self.sweep(*max).await,
             Operation::Forward(span) => {
                 self.clock.forward(*span);
                 Ok(())
@@ -364,6 +393,35 @@ impl<B: Breakable> Table<B> {
         let mine = self.model.launches.iter().filter(|launch| names.contains(&agent(launch.agent)));
         let next_due = mine.filter_map(|launch| launch.waits(now)).min();
         same("next due", answer.next_due, next_due)
+    }
+
+    /// Removes all that has expired, unless the journal does not believe the clock.
+    async fn sweep(&mut self, max: usize) -> Played {
+        let now = self.now().wall;
+        let mut kept = self.model.clone();
+        kept.launches.retain(|launch| launch.expires().is_none_or(|at| at > now));
+        let next = kept.launches.iter().filter_map(Launch::expires).min();
+        let next = next.map(|at| at.duration_since(now).unwrap());
+        loop {
+            match self.journal.sweep(max).await {
+                Ok(swept) if swept.suspended => return same("removed", swept.removed, 0),
+                Ok(swept) if swept.next == Some(Duration::ZERO) => {}
+                Ok(swept) => {
+                    self.model = kept;
+                    return same("next to expire", swept.next, next);
+                }
+                Err(error) => {
+                    // Some may be gone.
+                    let told = self.records().await?;
+                    let there = |launch: &Launch| told.iter().any(|told| told.id == launch.id);
+                    let mut moved = self.model.clone();
+                    moved
+                        .launches
+                        .retain(|launch| there(launch) || launch.expires().is_none_or(|at| at > now));
+                    return self.one_of(error, moved).await;
+                }
+            }
+        }
     }
 
     async fn records(&self) -> Played<Vec<Told>> {
