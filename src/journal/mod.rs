@@ -22,7 +22,6 @@ mod contract;
 pub(crate) mod digest;
 mod error;
 mod exchange;
-#[cfg(feature = "sled")]
 pub(crate) mod failpoint;
 mod intent;
 mod launch_record;

@@ -87,7 +87,7 @@ impl Claims {
         let _ = self.changes.next().now_or_never();
         let mut patience = Patience::default();
         let Claimable { claims, next_due } = loop {
-            match self.dispatcher.journal.claim(&self.dispatcher.names, permits.len()).await {
+            match self.dispatcher.claim(permits.len()).await {
                 Ok(claimed) => break claimed,
                 Err(error) if !is_transient(&error) => return Err(error),
                 Err(_) => {

@@ -10,7 +10,8 @@ use futures::future::{BoxFuture, Either, select};
 use super::bytes::Runnable;
 use super::life::Life;
 use crate::agent::Bodies;
-use crate::journal::{Journal, JournalError};
+use crate::journal::failpoint::pass;
+use crate::journal::{Claims, Journal, JournalError};
 use crate::supervisor::tree::{Phase, Service, Tree};
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
@@ -36,6 +37,12 @@ impl Dispatcher {
     ) -> Self {
         let names = agents.keys().cloned().collect();
         Self { journal, agents, names, concurrency, bodies: Bodies::default(), limited: Arc::default() }
+    }
+
+    /// Claims at most so many attempts that can be made now.
+    pub(super) async fn claim(&self, most: usize) -> Result<Claims, JournalError> {
+        pass("launch.claiming")?;
+        self.journal.claim(&self.names, most).await
     }
 
     /// One life, from its first claim to its last record.

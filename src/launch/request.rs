@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::ticket::Ticket;
 use crate::agent::{AgentRef, Payload};
+use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms, digest};
 
 /// How long a key may be, in bytes.
@@ -88,6 +89,7 @@ impl<O> Launch<O> {
             due: Due::Now,
             terms: self.terms,
         };
+        pass("launch.called").map_err(|error| LaunchErrorKind::Journal(error.into()))?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
         match appended.first() {
             Some(Appended::New(id)) => Ok(Ticket::new(journal, *id, false)),

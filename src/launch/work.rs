@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::bytes::Runnable;
 use crate::agent::{AgentContext, Body};
+use crate::journal::failpoint::pass;
 use crate::outcome::AgentError;
 use crate::supervisor::{Policy, Work};
 
@@ -90,7 +91,10 @@ impl Work for Attempts {
         Box::pin(async move {
             // Outlives the agent's code, and what that leaves running.
             let _slot = slot;
-            agent.attempt_owned(input, cx).await
+            pass("launch.before_body")?;
+            let output = agent.attempt_owned(input, cx).await;
+            pass("launch.after_body")?;
+            output
         })
     }
 }

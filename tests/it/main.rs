@@ -13,7 +13,11 @@ mod actors;
 mod axum_service;
 mod blocking;
 mod context;
+#[cfg(unix)]
+mod crash_points;
 mod directory;
+#[cfg(unix)]
+mod doomed;
 mod drops;
 mod endings;
 mod examples;

@@ -6,6 +6,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::ledger::Now;
 use super::plan::Plan;
+use super::waiting::News;
+use crate::journal::failpoint::pass;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// How many requests may wait at once; more wait outside.
@@ -63,7 +65,7 @@ impl Committer {
         let desk = Arc::new(Desk { queue, work: Condvar::new(), answered: Condvar::new() });
         let theirs = Arc::clone(&desk);
         let thread = std::thread::Builder::new().name("sortie-journal".to_owned());
-        let ended = Ended(Arc::clone(&desk));
+        let ended = Ended { desk: Arc::clone(&desk), news: Arc::clone(&plan.news) };
         let work = move || {
             // Dropped after the store, also if that panics.
             let _ended = ended;
@@ -204,7 +206,8 @@ impl Owner {
 
     fn carry_out(&mut self, requests: Vec<Request>) {
         let mut answers = Vec::with_capacity(requests.len());
-        let mut broken = requests.first().and_then(|first| self.heal(first.now));
+        let queued = pass("journal.queued").map_err(JournalError::from).err();
+        let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
         for Request { now, ask } in requests {
             answers.extend(ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now));
             if self.plan.changes() >= LARGEST_BATCH {
@@ -216,9 +219,7 @@ impl Owner {
 
     /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
     fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
-        let committed =
-            if self.broken.is_none() && self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
-        let error = committed.err();
+        let error = self.write().err();
         if let Some(error) = &error {
             tracing::error!(%error, "a commit of the journal has failed");
             self.broken = Some(error.clone());
@@ -227,6 +228,16 @@ impl Owner {
             answer(error.as_ref().map_or(Ok(()), Err));
         }
         error
+    }
+
+    /// Makes what was planned durable, if anything was.
+    fn write(&mut self) -> Result<(), JournalError> {
+        if self.broken.is_some() || !self.plan.is_dirty() {
+            return Ok(());
+        }
+        pass("journal.planned")?;
+        self.plan.commit()?;
+        Ok(pass("journal.synced")?)
     }
 
     /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.
@@ -246,16 +257,22 @@ impl Owner {
 }
 
 /// Tells everybody that the thread has ended, however it did.
-struct Ended(Arc<Desk>);
+struct Ended {
+    desk: Arc<Desk>,
+    news: Arc<News>,
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
+        let mut queue = self.desk.queue();
         (queue.closed, queue.ended) = (true, true);
         // Whoever still waits learns it with the request.
         let requests = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(requests);
-        self.0.answered.notify_all();
+        self.desk.answered.notify_all();
+        // Who waits for news asks again, and learns that there will be none.
+        self.news.ready.send_replace(());
+        self.news.ends.close();
     }
 }
