@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use sortie::probe::Trap;
-use sortie::{AgentContext, AgentError, AgentRef, Builder, LaunchId, SledJournal, System, agent_fn};
+use sortie::{
+    AgentContext, AgentError, AgentRef, Builder, LaunchId, SledJournal, StartError, System, agent_fn,
+};
 
 use crate::directory::Directory;
 
@@ -54,15 +56,14 @@ impl Scene {
         self.directory.journal()
     }
 
-    /// Starts a child. `fault` is for it to arm when the moment has come, `failpoint` is armed from the beginning.
-    pub fn child(&self, fault: &str, failpoint: &str) -> Process {
+    /// Starts a child. The fault is for it to arm when the moment has come.
+    pub fn child(&self, fault: &str) -> Process {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", self.test, "--nocapture", "--test-threads=1"])
             .env(DIRECTORY, self.path())
             .env(FAULT, fault)
-            .env("SORTIE_FAILPOINT", failpoint)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(self.path().join("stderr")).unwrap())
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -71,23 +72,20 @@ impl Scene {
 
     /// Runs a child that must be killed by the fault that it arms, and gives what it had said.
     pub fn killed(&self, fault: &str) -> Vec<String> {
-        let (said, status) = self.child(fault, "").end();
-        assert_eq!(status.signal(), Some(SIGKILL), "{fault}: {said:?}");
-        said
-    }
-
-    /// Runs a child that must be killed by a point that is armed from the beginning.
-    pub fn killed_from_the_start(&self, failpoint: &str) -> Vec<String> {
-        let (said, status) = self.child("", failpoint).end();
-        assert_eq!(status.signal(), Some(SIGKILL), "{failpoint}: {said:?}");
+        let (said, status) = self.child(fault).end();
+        assert_eq!(status.signal(), Some(SIGKILL), "{fault}: {said:?} {}", self.stderr());
         said
     }
 
     /// Runs a child that must come through.
     pub fn survived(&self, fault: &str) -> Vec<String> {
-        let (said, status) = self.child(fault, "").end();
-        assert!(status.success(), "{fault}: {status:?} {said:?}");
+        let (said, status) = self.child(fault).end();
+        assert!(status.success(), "{fault}: {status:?} {said:?} {}", self.stderr());
         said
+    }
+
+    fn stderr(&self) -> String {
+        fs::read_to_string(self.path().join("stderr")).unwrap_or_default()
     }
 
     /// A system on the journal, with an agent that ends as it should.
@@ -136,6 +134,11 @@ impl Doomed {
         let agent = builder.register(work(&self.directory, body));
         (builder.start().await.unwrap(), agent)
     }
+
+    /// A system without agents on the journal, if it starts.
+    pub async fn try_start(&self) -> Result<System, StartError> {
+        builder(&self.directory).start().await
+    }
 }
 
 /// The builder of a system on the journal in a directory.
@@ -164,7 +167,8 @@ where
     AgentRef::new(agent.named("work"))
 }
 
-fn note(directory: &Path, text: &str) {
+/// Notes something of a body in the file beside the journal.
+pub fn note(directory: &Path, text: &str) {
     let mut notes = OpenOptions::new().create(true).append(true).open(directory.join("notes")).unwrap();
     notes.write_all(format!("{text}\n").as_bytes()).unwrap();
 }
@@ -194,12 +198,16 @@ impl Process {
         (said, self.child.wait().unwrap())
     }
 
-    /// Kills it, as soon as it has said this.
-    pub fn kill_after(mut self, text: &str) {
+    /// Waits until it has said this.
+    pub fn await_word(&mut self, text: &str) {
         let heard = std::iter::from_fn(|| self.hear()).any(|said| said == text);
         assert!(heard, "never said: {text}");
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
-        let _ = self.child.wait();
+        self.child.wait().unwrap();
     }
 }
 

@@ -31,6 +31,8 @@ mod journal_kills;
 mod journal_store;
 mod keyed_stream;
 mod lanes;
+#[cfg(unix)]
+mod launch_faults;
 mod launch_kills;
 mod launches;
 mod launches_disk;

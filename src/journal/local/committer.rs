@@ -223,6 +223,8 @@ impl Owner {
         if let Some(error) = &error {
             tracing::error!(%error, "a commit of the journal has failed");
             self.broken = Some(error.clone());
+            // Whoever runs launches may have nothing to do, and has to learn that the journal does not work.
+            self.plan.news.ready.send_replace(());
         }
         for answer in answers.drain(..) {
             answer(error.as_ref().map_or(Ok(()), Err));
@@ -237,7 +239,9 @@ impl Owner {
         }
         pass("journal.planned")?;
         self.plan.commit()?;
-        Ok(pass("journal.synced")?)
+        // From here on nothing can fail: the answers have only to arrive.
+        let _ = pass("journal.synced");
+        Ok(())
     }
 
     /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.
@@ -265,14 +269,16 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         let mut queue = self.desk.queue();
-        (queue.closed, queue.ended) = (true, true);
+        queue.closed = true;
         // Whoever still waits learns it with the request.
         let requests = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(requests);
-        self.desk.answered.notify_all();
         // Who waits for news asks again, and learns that there will be none.
         self.news.ready.send_replace(());
         self.news.ends.close();
+        // At last, because until then a paused clock stands still.
+        self.desk.queue().ended = true;
+        self.desk.answered.notify_all();
     }
 }
