@@ -11,6 +11,7 @@
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
+//! | look at launches, and decide about those that need it | [`System::launches`], [`Launches`] |
 //! | keep launches elsewhere | [`journal::Journal`] |
 //! | embed it in a service | [`System`], [`Builder`], [`Status`] |
 //! | bring actors of your own | [`actor`] |
@@ -40,10 +41,10 @@ pub use journal::{
     AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchFilter, LaunchRecord,
     LaunchStatus, MemoryJournal, WallClock,
 };
-pub use launch::{Launch, LaunchError, LaunchErrorKind, Ticket, TicketError};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchMany, Launches, Ticket, TicketError};
 pub use outcome::{
-    AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BoxError, BranchReport, Cause, Counts,
-    Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
+    AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BadLaunchUri, BoxError, BranchReport, Cause,
+    Counts, Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,
 };
 pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
 pub use supervisor::Recorder;
@@ -58,7 +59,7 @@ pub use system::{
 pub mod probe {
     pub use crate::journal::failpoint::Trap;
     #[cfg(feature = "sled")]
-    pub use crate::journal::probe::{Pairs, StoreProbe};
+    pub use crate::journal::probe::{Pairs, Shelf, ShelfFault, ShelfJournal, StoreProbe};
     #[cfg(feature = "sled")]
     pub use crate::journal::sample::Sample;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Launched, Roster, body::Body};
+use super::{Bodies, Launched, Lineage, Roster, body::Body};
 use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
@@ -29,6 +29,8 @@ pub(crate) struct Attempt {
     run: Arc<RunInfo>,
     index: AtomicUsize,
     number: AtomicU32,
+    /// How many runs and launches it has begun that have no other name than their position.
+    children: AtomicU32,
     /// Nanoseconds since the start of the run; [`Self::NO_DEADLINE`] if there is none.
     deadline: AtomicU64,
     /// Whether it is over, or shall end, for a reason of its own.
@@ -54,10 +56,11 @@ impl Attempt {
     const NO_DEADLINE: u64 = u64::MAX;
 
     pub(crate) fn new(run: Arc<RunInfo>, bodies: Bodies, arrived: Option<Arrived>) -> Self {
-        let (index, number, deadline) = (AtomicUsize::new(0), AtomicU32::new(0), AtomicU64::new(0));
+        let (index, deadline) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let (number, children) = (AtomicU32::new(0), AtomicU32::new(0));
         let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
         let arrived = arrived.map(Box::new);
-        Self { run, index, number, deadline, over, token: OnceLock::new(), lent, bodies, arrived }
+        Self { run, index, number, children, deadline, over, token: OnceLock::new(), lent, bodies, arrived }
     }
 
     fn launched(&self) -> Option<&Launched> {
@@ -72,6 +75,7 @@ impl Attempt {
     fn begin(&self, index: usize, number: u32, deadline: u64) {
         self.index.store(index, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
+        self.children.store(0, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
     }
 
@@ -114,6 +118,8 @@ impl Attempt {
 /// What all attempts of a run share.
 pub(crate) struct RunInfo {
     pub(crate) id: RunId,
+    /// Where it comes from.
+    pub(crate) lineage: Lineage,
     pub(crate) start: Instant,
     pub(crate) roster: Roster,
     /// Cancelled when the run stops; every attempt's token is a child of it.
@@ -122,6 +128,16 @@ pub(crate) struct RunInfo {
     pub(crate) home: Option<Home>,
     /// Its supervisor, once there is one.
     pub(crate) host: OnceLock<Host>,
+}
+
+impl RunInfo {
+    /// A run that begins now, nested in an attempt or not.
+    pub(crate) fn new(roster: Roster, parent: Option<&AgentContext>, home: Option<Home>) -> Self {
+        let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
+        let lineage = parent.map_or_else(|| Lineage::of_run(id), AgentContext::nested_lineage);
+        let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
+        Self { id, lineage, start, roster, cancelled, home, host }
+    }
 }
 
 /// A system as runs carry it with them to the runs nested in them. The layers that have systems know its type.
@@ -231,6 +247,16 @@ impl AgentContext {
     /// The token of a run nested in the attempt: cancelled with the attempt, and by itself.
     pub(crate) fn child_token(&self) -> CancellationToken {
         self.attempt.token().child_token()
+    }
+
+    /// Where the attempt's run comes from.
+    pub(super) fn run_lineage(&self) -> Lineage {
+        self.attempt.run.lineage
+    }
+
+    /// The position of the next run or launch that the attempt begins.
+    pub(crate) fn next_position(&self) -> u32 {
+        self.attempt.children.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The system that answers for the attempt's run.

@@ -3,7 +3,11 @@
 #[cfg(feature = "sled")]
 use std::fmt;
 #[cfg(feature = "sled")]
+use std::io;
+#[cfg(feature = "sled")]
 use std::path::Path;
+#[cfg(feature = "sled")]
+use std::time::Duration;
 
 #[cfg(feature = "sled")]
 use super::JournalError;
@@ -12,6 +16,8 @@ use super::local::{Embedded, Local};
 #[cfg(feature = "sled")]
 use super::sled::SledStore;
 use super::store::memory::MemoryStore;
+#[cfg(feature = "sled")]
+use super::transfer::{self, ExportError, Exported, ImportError};
 
 /// A journal in a directory, on an embedded [sled](https://docs.rs/sled/0.34) database. Give it to
 /// [`Builder::journal`](crate::Builder::journal).
@@ -47,12 +53,73 @@ impl SledJournal {
         SledStore::open(path.as_ref()).map(|store| Self(Local::new(store)))
     }
 
+    /// Relaxes what is promised: launches, and outcomes of launches that run at least once, are acknowledged before they are
+    /// synced, which they are within `interval`. See [`Durability::Buffered`].
+    ///
+    /// For launches that are cheaper to lose than to wait for: of a caller's time to launch, most is the sync.
+    ///
+    /// # Panics
+    /// If the interval is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn buffered(mut self, interval: Duration) -> Self {
+        assert!(!interval.is_zero(), "an interval must be longer than zero: leave it out for none");
+        self.0.set_interval(interval);
+        self
+    }
+
     /// How long an input or an output may be, in bytes; 16 MiB unless set. A longer input is refused by
     /// [`launch`](crate::System::launch); an attempt with a longer output fails, and there is no other.
     #[must_use]
     pub fn longest_payload(mut self, bytes: usize) -> Self {
         self.0.set_longest_payload(bytes);
         self
+    }
+
+    /// Writes every launch of a journal that nobody has open, as lines of JSON: one that says what it is, and then one for
+    /// each launch, with its payloads. [`import`](SledJournal::import) makes a journal of them.
+    ///
+    /// It is the way to repair a journal, too: give it the directory as which a damaged one
+    /// [was set aside](JournalError::set_aside). Records that are damaged are skipped, and reported.
+    ///
+    /// It blocks, holds one launch at a time in memory, and changes nothing in the directory. It reads from a copy that it makes
+    /// beside that, and removes, so there must be room on the disk for the files of the store once more.
+    ///
+    /// # Errors
+    /// [`ExportError`]: there is no journal that could be read, somebody has it open, or the lines cannot be written.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = std::env::temp_dir().join(format!("sortie-export-{}", std::process::id()));
+    /// # std::fs::create_dir(&folder)?;
+    /// # let (data, copy) = (folder.join("data"), folder.join("copy"));
+    /// # drop(sortie::SledJournal::open(&data)?);
+    /// use sortie::SledJournal;
+    ///
+    /// let mut lines = Vec::new(); // or a file
+    /// let exported = SledJournal::export(&data, &mut lines)?;
+    /// assert_eq!((exported.damaged, exported.missing), (0, None));
+    /// assert_eq!(SledJournal::import(&copy, &lines[..])?, exported.launches);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn export(path: impl AsRef<Path>, mut to: impl io::Write) -> Result<Exported, ExportError> {
+        transfer::export(path.as_ref(), &mut to)
+    }
+
+    /// Makes a new journal of the lines that [`export`](SledJournal::export) has written, and says how many launches it holds.
+    ///
+    /// They keep their ids, keys, states and histories. An attempt that was under way counts as one whose process has died.
+    /// Import into one journal only: two of them would run the same launches twice.
+    ///
+    /// It blocks, and holds one launch at a time in memory, and the ids of all. The journal is made beside its directory and moved
+    /// there when it is whole, so an import that fails or is killed leaves none.
+    ///
+    /// # Errors
+    /// [`ImportError`]: the directory is there and not empty, a line is not what an export writes, or the journal cannot be
+    /// written.
+    pub fn import(path: impl AsRef<Path>, mut from: impl io::Read) -> Result<u64, ImportError> {
+        transfer::import(path.as_ref(), &mut from)
     }
 }
 
@@ -103,7 +170,7 @@ impl Embedded for SledJournal {
     }
 
     fn promises(&self) -> Durability {
-        Durability::Immediate
+        self.0.durability()
     }
 }
 

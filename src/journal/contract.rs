@@ -1,14 +1,15 @@
 //! What a system asks of a journal.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 
 use super::JournalError;
 use super::clock::WallClock;
-use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
 use super::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
@@ -27,7 +28,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + 
 /// - **Dropping a future does not take back** what it asked for. It may be carried out or not.
 /// - **An attempt is concluded once.** The first `complete`, `fail`, `release` or `park` that is durable counts; later
 ///   ones, and those of earlier attempts or epochs, are [`Refused`](super::Refused).
-/// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over.
+/// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over, and those that
+///   somebody discards.
 ///
 /// # Lives
 ///
@@ -45,7 +47,7 @@ pub trait Journal: Send + Sync + 'static {
     /// With the kind [`InUse`](super::JournalErrorKind::InUse) if it has been started before.
     fn start(&self, scope: Scope) -> Answer<'_, ()>;
 
-    /// Records intents, each for itself: some may be recorded and others not. The answers are in their order.
+    /// Records intents, each for itself and in their order: some may be recorded and others not. The answers are in that order.
     fn append(&self, intents: Vec<Intent>) -> Answer<'_, Vec<Appended>>;
 
     /// Claims at most `max` launches of these agents that may start now. Their attempts have begun as far as the journal is
@@ -56,7 +58,7 @@ pub trait Journal: Send + Sync + 'static {
     fn claim<'a>(&'a self, agents: &'a [String], max: usize) -> Answer<'a, Claims>;
 
     /// Yields when there may be something to claim that there was not before, and at once if so since it was last polled.
-    /// Waits that end by themselves, for a due time, are not told. It ends with the journal.
+    /// Waits that end by themselves, for a due time, are not told. It ends when the journal is closed.
     fn changes(&self) -> BoxStream<'static, ()>;
 
     /// Concludes an attempt with its output: the launch is done, also if it was cancelled meanwhile.
@@ -81,6 +83,13 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Gives a dead or ambiguous launch a new series of attempts. Refused if it is neither.
     fn requeue(&self, id: LaunchId) -> Answer<'_, Moved>;
+
+    /// Ends a dead or ambiguous launch as done, with an output that somebody knows. Refused if it is neither.
+    fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved>;
+
+    /// Removes a dead, ambiguous or parked launch with its payloads. From then on its id is unknown, whoever waits for it is
+    /// told so, and its key is free: launching under it again records another launch. Refused if it is none of these.
+    fn discard(&self, id: LaunchId) -> Answer<'_, Moved>;
 
     /// What is recorded of a launch; `None` if there is none with this id.
     fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
@@ -109,6 +118,18 @@ pub trait Journal: Send + Sync + 'static {
     /// Waits until a launch has ended, durably. `None` if there is none with this id. May be dropped at any time.
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
 
+    /// Removes at most `max` launches that are done or cancelled, and whose retention is over, with their payloads and their
+    /// keys. All others stay, however old they are. What has begun to be removed is unknown to every other method, and its
+    /// key is free.
+    ///
+    /// It is called again and again while the system lives. One call is a small piece of work, so that nobody else waits for
+    /// it: it may remove fewer than there are, or none and only a part of a large payload. [`Swept::next`] says when
+    /// there is more to do.
+    ///
+    /// Nothing is removed while the clock cannot be trusted: from when it has gone an hour further, or less far, than time
+    /// has since the last call or the start, until it is back or the next life begins. [`Swept::suspended`] says so.
+    fn sweep(&self, max: usize) -> Answer<'_, Swept>;
+
     /// What an answer promises.
     fn durability(&self) -> Durability;
 
@@ -128,6 +149,10 @@ pub trait Journal: Send + Sync + 'static {
 pub struct Scope {
     /// The agents that are registered in this process. Launches of others are parked.
     pub agents: HashSet<String>,
+    /// Names under which agents were known before, each with the name of today. A launch that was recorded under such a name
+    /// belongs to the agent of today: that one claims it, keys of both names are one set, and of two launches under one key
+    /// the latest counts. Every name that a journal gives is the one of today; what is recorded does not change.
+    pub aliases: BTreeMap<String, String>,
     /// How many launches that have not ended there may be.
     pub most_pending: usize,
     /// The clock of all times that are stored.
@@ -135,10 +160,15 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A system with these agents, without a bound on pending launches, and with the clock of the machine.
+    /// A system with these agents, without aliases or a bound on pending launches, and with the clock of the machine.
     pub fn new(agents: impl IntoIterator<Item = String>) -> Self {
         let (agents, clock) = (agents.into_iter().collect(), WallClock::default());
-        Self { agents, most_pending: usize::MAX, clock }
+        Self { agents, aliases: BTreeMap::new(), most_pending: usize::MAX, clock }
+    }
+
+    /// The name of today of the agent that had this name.
+    pub fn name_today<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
     }
 }
 
@@ -151,6 +181,11 @@ pub enum Durability {
     /// Committed and synced: it survives the death of the process, a crash of the kernel and a power cut, as far as the disk
     /// keeps what it says it has synced.
     Immediate,
+    /// Launches, and outcomes of launches that run at least once, are acknowledged at once, and committed and synced within
+    /// this interval or after 256 changes. A crash of whatever kind loses at most what was acknowledged in the last interval,
+    /// the latest first; an outcome that is lost means another attempt. Everything else is synced before it is acknowledged:
+    /// the beginnings of attempts, cancellations, outcomes of launches that run at most once, and whatever is read.
+    Buffered(Duration),
 }
 
 /// What a journal can take.

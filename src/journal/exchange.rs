@@ -49,7 +49,7 @@ pub struct Claim {
     pub attempt: u32,
     /// The life of the journal in which it was claimed.
     pub epoch: u64,
-    /// The agent that shall make it.
+    /// The agent that shall make it, by its name of today.
     pub agent: String,
     /// The launch's key.
     pub key: Option<String>,
@@ -66,6 +66,17 @@ pub struct Claims {
     pub claims: Vec<Claim>,
     /// How long until the next launch of any agent is due, if one waits for a time.
     pub next_due: Option<Duration>,
+}
+
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many launches are gone.
+    pub removed: usize,
+    /// How long until there is something to remove: zero if there is more now, none if no launch expires.
+    pub next: Option<Duration>,
+    /// Whether nothing was looked for, because the clock has jumped.
+    pub suspended: bool,
 }
 
 /// An attempt that has ended without a value.

@@ -11,19 +11,20 @@
 //! | # | killed after … | point | where |
 //! |---|---|---|---|
 //! | 0 | launch called, not yet queued | `launch.called` | `launch/request.rs` |
-//! | 1 | queued at the committer | `journal.queued` | `journal/local/committer.rs` |
+//! | 1 | queued at the committer | `journal.queued` | `journal/local/owner.rs` |
 //! | 2 | written, not synced | `store.after_batch_before_flush`, `store.after_flush_before_sync` | `journal/sled/database.rs` |
-//! | 3 | synced, `Ok` not yet sent | `store.after_sync`, `journal.synced` | `journal/sled/database.rs`, `journal/local/committer.rs` |
+//! | 3 | synced, `Ok` not yet sent | `store.after_sync`, `journal.synced` | `journal/sled/database.rs`, `journal/local/owner.rs` |
 //! | 4 | `Ok` sent, not dispatched | `launch.claiming` | `launch/dispatcher.rs` |
-//! | 5 | dispatch chosen, attempt not yet durable | `journal.planned` | `journal/local/committer.rs` |
+//! | 5 | dispatch chosen, attempt not yet durable | `journal.planned` | `journal/local/owner.rs` |
 //! | 6 | attempt durable, body not begun | `launch.before_body` | `launch/work.rs` |
 //! | 7 | body running, its effect not done | in the body | the test's own |
 //! | 8 | effect done, reply not sent | `launch.after_body` | `launch/work.rs` |
-//! | 9 | reply queued, not synced | `launch.concluding`, `journal.planned` | `launch/life.rs`, `journal/local/committer.rs` |
+//! | 9 | reply queued, not synced | `launch.concluding`, `journal.planned` | `launch/life.rs`, `journal/local/owner.rs` |
 //! | 10 | outcome synced, nothing else yet | `launch.recorded` | `launch/life.rs` |
 //! | 11 | terminal, waiters not told | `store.after_sync` | `journal/sled/database.rs` |
 //! | 12 | failure recorded, backoff running | `launch.recorded` | `launch/life.rs` |
-//! | 13 | cancel requested, child still running | `journal.synced` | `journal/local/committer.rs` |
+//! | 13 | cancel requested, child still running | `journal.synced` | `journal/local/owner.rs` |
+//! | 18 | inside a retention sweep | `sweep.pieces`, `sweep.head` | `journal/local/removal.rs` |
 //! | 19 | during recovery | `recovery.planned`, `recovery.part`, `recovery.synced`, `store.open.*` | `journal/local/{journal,recovery}.rs`, `journal/sled` |
 //! | 20 | a journal write failed | any of the store's | `journal/sled` |
 

@@ -11,7 +11,7 @@ use crate::outcome::LaunchId;
 pub struct LaunchRecord {
     /// The launch's identity.
     pub id: LaunchId,
-    /// The name of its agent.
+    /// The name of its agent, as it is today if it was launched under an [alias](crate::Builder::alias).
     pub agent: String,
     /// The caller's name for it.
     pub key: Option<String>,
@@ -94,7 +94,8 @@ impl LaunchFilter {
         Self::default()
     }
 
-    /// Only those of this agent.
+    /// Only those of this agent, by its name of today. They include those recorded under an
+    /// [alias](crate::Builder::alias) of it; the alias itself means no launch.
     pub fn agent(mut self, name: impl Into<String>) -> Self {
         self.agent = Some(name.into());
         self

@@ -13,13 +13,13 @@
 //! | `local` | a journal over a store of this process: group commit, recovery, indexes |
 //! | `record` | how a record stands in a store; the only place that names bincode |
 //! | `store`, `sled` | pairs of keys and values, in memory and on disk |
+//! | `transfer` | launches as lines of JSON: out of a directory, and into a new one |
 //!
 //! A journal runs nothing: that is the business of the supervisors (`launch`).
 
 mod backend;
 mod clock;
 mod contract;
-pub(crate) mod digest;
 mod error;
 mod exchange;
 pub(crate) mod failpoint;
@@ -35,6 +35,8 @@ pub(crate) mod sample;
 pub(crate) mod sled;
 pub(crate) mod store;
 mod terms;
+#[cfg(feature = "sled")]
+mod transfer;
 
 pub use backend::MemoryJournal;
 #[cfg(feature = "sled")]
@@ -42,6 +44,8 @@ pub use backend::SledJournal;
 pub use clock::WallClock;
 pub use contract::{Answer, Capabilities, Durability, Journal, Scope};
 pub use error::{JournalError, JournalErrorKind};
-pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused};
+pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept};
 pub use launch_record::{AttemptEnd, EndedBy, LaunchFilter, LaunchRecord, LaunchStatus};
 pub use terms::{Delivery, Due, Terms};
+#[cfg(feature = "sled")]
+pub use transfer::{ExportError, Exported, ImportError, Skipped};

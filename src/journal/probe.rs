@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::contract::Durability;
+use super::local::{Embedded, Local};
 use super::sled::{Compaction, SledStore};
 use super::store::memory::MemoryStore;
-use super::store::{Change, Store};
+use super::store::{Change, Each, Store};
 use super::{JournalError, JournalErrorKind};
 
 /// Pairs of keys and values.
@@ -81,5 +84,90 @@ impl StoreProbe {
     /// Opens the store anew, in the same place.
     pub fn reopen(&mut self) -> Result<(), JournalError> {
         self.0.reopen()
+    }
+}
+
+/// A store in memory that outlives the journals over it, as a disk does.
+#[derive(Clone, Default)]
+pub struct Shelf(Arc<Mutex<Shelved>>);
+
+#[derive(Default)]
+struct Shelved {
+    store: MemoryStore,
+    /// How the next commit fails.
+    fault: Option<ShelfFault>,
+}
+
+/// How a commit fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShelfFault {
+    /// Nothing of it is there.
+    Lost,
+    /// All of it is there, and nobody was told.
+    Untold,
+}
+
+impl Shelf {
+    /// A journal over what is there.
+    pub fn journal(&self) -> ShelfJournal {
+        ShelfJournal(Local::new(self.clone()))
+    }
+
+    /// The next commit fails.
+    pub fn break_next(&self, fault: ShelfFault) {
+        self.lock().fault = Some(fault);
+    }
+
+    /// Whether a commit is still to fail.
+    pub fn is_armed(&self) -> bool {
+        self.lock().fault.is_some()
+    }
+
+    /// What is there, as a store.
+    pub fn store(&self) -> StoreProbe {
+        StoreProbe(Box::new(self.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shelved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for Shelf {
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, each: &mut Each<'_>) -> Result<(), JournalError> {
+        self.lock().store.scan(prefix, after, each)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
+        self.lock().store.get(key)
+    }
+
+    fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
+        let mut shelved = self.lock();
+        let fault = shelved.fault.take();
+        if fault != Some(ShelfFault::Lost) {
+            shelved.store.commit(batch)?;
+        }
+        match fault {
+            Some(_) => Err(JournalError::new(JournalErrorKind::Io)),
+            None => Ok(()),
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), JournalError> {
+        self.lock().store.reopen()
+    }
+}
+
+/// A journal over a [`Shelf`].
+pub struct ShelfJournal(Local);
+
+impl Embedded for ShelfJournal {
+    fn local(&self) -> &Local {
+        &self.0
+    }
+
+    fn promises(&self) -> Durability {
+        Durability::Immediate
     }
 }

@@ -39,8 +39,8 @@ impl Sample {
     }
 
     /// Applies one event, at a time in milliseconds: `start E`, `succeed E N`, `error E N`, `fatal E N`, `panic E N`,
-    /// `timeout E N`, `release E N`, `unbegun E N`, `crash`, `cancel`, `requeue`; E is the epoch, N the attempt. Gives the
-    /// state in words, or why the event was refused.
+    /// `timeout E N`, `release E N`, `unbegun E N`, `crash`, `cancel`, `requeue`, `settle`, `discard`, `discard_parked`; E is
+    /// the epoch, N the attempt. Gives the state in words, or why the event was refused.
     pub fn apply(&mut self, event: &str, now: u64) -> String {
         let mut words = event.split(' ');
         let name = words.next().unwrap_or_default();
@@ -67,6 +67,10 @@ impl Sample {
             "crash" => Event::Crash,
             "cancel" => Event::Cancel,
             "requeue" => Event::Requeue,
+            "settle" => Event::Settle { output: Stored::Here(b"3".to_vec()) },
+            "discard" => Event::Discard { parked: false },
+            "discard_parked" => Event::Discard { parked: true },
+            "leave" => Event::Leave,
             other => return format!("there is no event `{other}`"),
         };
         match step(&mut self.0, event, now) {
@@ -83,6 +87,7 @@ impl Sample {
             State::Pending(Some(due)) => format!("pending until {}{suspect}", due.at),
             State::Running { cancel: true, .. } => format!("running {} unwanted{suspect}", self.0.attempt),
             State::Running { .. } => format!("running {}{suspect}", self.0.attempt),
+            State::Done { output: Stored::Gone, .. } => "leaving".to_owned(),
             State::Done { .. } => "done".to_owned(),
             State::Dead { .. } => "dead".to_owned(),
             State::Cancelled { .. } => "cancelled".to_owned(),

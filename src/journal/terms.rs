@@ -16,7 +16,7 @@ pub struct Terms {
     pub max_crashes: u32,
     /// The limit of each attempt.
     pub timeout: Option<Duration>,
-    /// How long the record is kept after the launch is done or cancelled.
+    /// How long the record is kept after the launch is done or cancelled, at least; the outcome and the key with it.
     pub retention: Duration,
     /// Which of an agent's launches goes first: the highest.
     pub priority: i32,

@@ -126,7 +126,7 @@ impl Claims {
             }
         };
         let news = async {
-            // It ends with the journal, which the dispatcher holds.
+            // It ends when the journal is closed, and then there is nothing to claim.
             let _ = self.changes.next().await;
         };
         let (news, timer) = (pin!(news), pin!(timer));

@@ -1,11 +1,12 @@
 //! What can go wrong with launches.
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::journal::JournalError;
-use crate::outcome::LaunchId;
+use crate::outcome::{BadLaunchUri, LaunchId};
 
 /// Why a launch was not recorded. Nothing of it will run, unless the journal itself failed: then nobody knows, and launching
 /// again under the same [key](super::Launch::key) makes it exactly one.
@@ -96,7 +97,8 @@ impl fmt::Display for LaunchError {
     }
 }
 
-/// Why the outcome of a launch could not be read. It says nothing about the launch itself.
+/// Why the outcome of a launch could not be read, or a decision about it not be recorded. It says nothing about the launch
+/// itself.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum TicketError {
@@ -111,6 +113,28 @@ pub enum TicketError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The outcome was not recorded in time. The launch goes on.
+    #[error("launch {id} had no outcome within {}: it goes on, ask again", humantime::format_duration(*limit))]
+    TimedOut {
+        /// The launch.
+        id: LaunchId,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The output with which the launch was to be settled cannot be recorded.
+    #[error("launch {id} was not settled, because of the given output: {reason}")]
+    Unfit {
+        /// The launch.
+        id: LaunchId,
+        /// What is wrong with the output.
+        reason: String,
+    },
+    /// The text is not the name of a launch's result.
+    #[error(transparent)]
+    BadUri(#[from] BadLaunchUri),
+    /// The system has no journal, and so no launches.
+    #[error("the system has no journal, and so no launches; give its builder one with `journal`")]
+    NoJournal,
     /// The journal failed.
     #[error("the outcome could not be read: {0}")]
     Journal(#[from] JournalError),

@@ -13,6 +13,7 @@ use super::bytes::Unreadable;
 use super::claims::{Claimed, Claims, UnderWay};
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
+use super::sweeper;
 use super::work::Attempts;
 use crate::agent::{Launches, Roster};
 use crate::journal::failpoint::pass;
@@ -37,7 +38,7 @@ impl Life {
         Self { dispatcher, tree, under_way: Arc::default() }
     }
 
-    /// Claims, runs and records until the tree drains. What is not concluded then stands as running.
+    /// Claims, runs, records and sweeps until the tree drains. What is not concluded then stands as running.
     pub(super) async fn live(self) -> Result<(), JournalError> {
         let (broken, breaks) = oneshot::channel();
         let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
@@ -66,12 +67,13 @@ impl Life {
                 Err(_) => std::future::pending().await,
             }
         };
-        match select(pin!(recorded), pin!(breaks)).await {
+        let (breaks, sweeps) = (pin!(breaks), pin!(sweeper::sweep(&*self.dispatcher.journal)));
+        match select(pin!(recorded), select(breaks, sweeps)).await {
             Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
                 Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
             }
             Either::Left((recorded, _)) => recorded,
-            Either::Right((error, _)) => Err(error),
+            Either::Right((error, _)) => Err(error.factor_first().0),
         }
     }
 

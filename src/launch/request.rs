@@ -4,18 +4,23 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::{LaunchError, LaunchErrorKind};
 use super::ticket::Ticket;
-use crate::agent::{AgentRef, Payload};
+use crate::agent::{AgentContext, AgentRef, Lineage, Payload};
 use crate::journal::failpoint::pass;
-use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms, digest};
+use crate::journal::{Appended, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
+use crate::outcome::digest;
 
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
+
+/// How long a label may be, in bytes: it is part of a key.
+const LONGEST_LABEL: usize = 256;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -35,6 +40,8 @@ pub struct Launch<O> {
     agent: Arc<str>,
     input: Result<Vec<u8>, String>,
     key: Option<String>,
+    /// Where it comes from, if from an attempt.
+    origin: Option<Origin>,
     terms: Terms,
     output: PhantomData<fn() -> O>,
 }
@@ -55,6 +62,7 @@ impl<O> Launch<O> {
             agent: agent.shared_name(),
             input: input.map_err(|error| error.to_string()),
             key: None,
+            origin: None,
             terms,
             output: PhantomData,
         }
@@ -70,34 +78,128 @@ impl<O> Launch<O> {
         self
     }
 
-    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+    /// A name for this launch among those of the attempt that makes it, of 1 to 256 bytes; see
+    /// [`AgentContext::launch`](crate::AgentContext::launch). It has no effect on a launch with a [key](Launch::key), nor on
+    /// one that comes from outside of an attempt.
+    pub fn label(mut self, label: impl ToString) -> Self {
+        if let Some(origin) = &mut self.origin {
+            origin.label = Some(label.to_string());
+        }
+        self
+    }
+
+    /// It comes from this attempt, which will find it again.
+    pub(super) fn within(mut self, cx: &AgentContext) -> Self {
+        self.origin = Some(Origin { parent: cx.lineage(), position: cx.next_position(), label: None });
+        self
+    }
+
+    /// How long the launch is kept after it is done or cancelled, with its outcome and its key; a day unless set.
+    ///
+    /// Then it is removed, within about a minute: its ticket says [`Unknown`](crate::TicketError::Unknown), and launching
+    /// again under its key is a new launch. A launch that is not over, or that is dead or ambiguous, is kept until somebody
+    /// decides. With `Duration::ZERO` it may be gone before anybody has read the outcome: for launches of which nobody
+    /// wants one. `Duration::MAX` keeps it for ever.
+    ///
+    /// It is recorded with the launch: launching again under its key does not change it.
+    pub fn retain(mut self, time: Duration) -> Self {
+        self.terms.retention = time;
+        self
+    }
+
+    /// How many deaths of its process the launch survives while it is the only suspect that runs; after the last of them it is
+    /// a dead letter. The default is 3, and `u32::MAX` means that there is no such limit.
+    ///
+    /// What runs when a process dies becomes a suspect, which does not count yet: suspects run again one at a time, and from
+    /// then on each death is that of one launch. An attempt that ends by itself takes the suspicion away, but not the count.
+    ///
+    /// # Panics
+    /// If `deaths` is zero.
+    #[track_caller]
+    pub fn max_crashes(mut self, deaths: u32) -> Self {
+        assert!(
+            deaths > 0,
+            "`max_crashes` needs at least one death: with none, a launch would be dead before any"
+        );
+        self.terms.max_crashes = deaths;
+        self
+    }
+
+    /// The name of the agent.
+    pub(super) fn agent(&self) -> &Arc<str> {
+        &self.agent
+    }
+
+    /// What is to be recorded, and where.
+    pub(super) fn prepare(self) -> Result<(Arc<dyn Journal>, Intent), LaunchErrorKind> {
         let journal = self.journal?;
         let input = self.input.map_err(LaunchErrorKind::BadInput)?;
         let limit = journal.capabilities().longest_payload;
         if input.len() > limit {
             return Err(LaunchErrorKind::TooLarge { bytes: input.len(), limit });
         }
-        let bytes = self.key.as_ref().map_or(1, String::len);
-        if bytes == 0 || bytes > LONGEST_KEY {
-            return Err(LaunchErrorKind::BadKey { bytes, limit: LONGEST_KEY });
-        }
-        let intent = Intent {
-            agent: self.agent.as_ref().to_owned(),
-            key: self.key,
-            digest: digest::of(&input),
-            input,
-            due: Due::Now,
-            terms: self.terms,
+        let key = match (self.key, self.origin) {
+            (Some(key), _) => Some(checked(key, LONGEST_KEY)?),
+            (None, Some(origin)) => Some(origin.key()?),
+            (None, None) => None,
         };
+        let (agent, digest) = (self.agent.as_ref().to_owned(), digest::of(&input));
+        let intent = Intent { agent, key, digest, input, due: Due::Now, terms: self.terms };
+        Ok((journal, intent))
+    }
+
+    /// Whether its key is derived from an attempt, so that its input may differ from what is recorded.
+    pub(super) fn is_derived(&self) -> bool {
+        self.key.is_none() && self.origin.is_some()
+    }
+
+    async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
+        let derived = self.is_derived();
+        let (journal, intent) = self.prepare()?;
         pass("launch.called").map_err(|error| LaunchErrorKind::Journal(error.into()))?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
-        match appended.first() {
-            Some(Appended::New(id)) => Ok(Ticket::new(journal, *id, false)),
-            Some(Appended::Known(id)) => Ok(Ticket::new(journal, *id, true)),
-            Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(*id)),
-            Some(Appended::Full) => Err(LaunchErrorKind::Full),
-            None => Err(LaunchErrorKind::Journal(lost_answer())),
+        ticket(&journal, appended.first().copied(), derived)
+    }
+}
+
+/// Where a launch stands among those of an attempt.
+struct Origin {
+    parent: Lineage,
+    position: u32,
+    label: Option<String>,
+}
+
+impl Origin {
+    /// The key of the launch: the same whenever the attempt is made again.
+    fn key(self) -> Result<String, LaunchErrorKind> {
+        let Self { parent, position, label } = self;
+        match label {
+            Some(label) => Ok(format!("child/{parent}/{}", checked(label, LONGEST_LABEL)?)),
+            None => Ok(format!("child/{parent}/#{position}")),
         }
+    }
+}
+
+/// A name that is not empty and not too long.
+fn checked(name: String, limit: usize) -> Result<String, LaunchErrorKind> {
+    let bytes = name.len();
+    if bytes == 0 || bytes > limit { Err(LaunchErrorKind::BadKey { bytes, limit }) } else { Ok(name) }
+}
+
+/// The ticket of an intent of which the journal says this.
+pub(super) fn ticket<O>(
+    journal: &Arc<dyn Journal>,
+    appended: Option<Appended>,
+    derived: bool,
+) -> Result<Ticket<O>, LaunchErrorKind> {
+    let journal = Arc::clone(journal);
+    match appended {
+        Some(Appended::New(id)) => Ok(Ticket::new(journal, id, false)),
+        Some(Appended::Known(id)) => Ok(Ticket::new(journal, id, true)),
+        Some(Appended::Conflict(id)) if derived => Ok(Ticket::new(journal, id, true).with_other_input()),
+        Some(Appended::Conflict(id)) => Err(LaunchErrorKind::KeyConflict(id)),
+        Some(Appended::Full) => Err(LaunchErrorKind::Full),
+        None => Err(LaunchErrorKind::Journal(lost_answer())),
     }
 }
 

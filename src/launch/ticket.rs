@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::TicketError;
 use super::outcome::failure_of;
@@ -17,12 +18,13 @@ pub struct Ticket<O> {
     journal: Arc<dyn Journal>,
     id: LaunchId,
     known: bool,
+    input_differs: bool,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> Ticket<O> {
     pub(crate) fn new(journal: Arc<dyn Journal>, id: LaunchId, known: bool) -> Self {
-        Self { journal, id, known, output: PhantomData }
+        Self { journal, id, known, input_differs: false, output: PhantomData }
     }
 
     /// The launch's identity. It stays the same over attempts and restarts.
@@ -30,9 +32,26 @@ impl<O> Ticket<O> {
         self.id
     }
 
+    /// The name of the launch's result, as a text that may be kept and passed on: see [`LaunchId::uri`].
+    /// [`System::result_of`](crate::System::result_of) reads it.
+    pub fn uri(&self) -> String {
+        self.id.uri()
+    }
+
     /// Whether the launch was recorded before, under the same key.
     pub fn is_known(&self) -> bool {
         self.known
+    }
+
+    /// Whether the launch was recorded before with another input, which it keeps: only for launches from within an attempt
+    /// that have no key of their own, see [`AgentContext::launch`](crate::AgentContext::launch).
+    pub fn input_differs(&self) -> bool {
+        self.input_differs
+    }
+
+    pub(super) fn with_other_input(mut self) -> Self {
+        self.input_differs = true;
+        self
     }
 
     /// What is recorded of the launch: when, how often it was tried, how its attempts ended.
@@ -64,7 +83,8 @@ impl<O> Ticket<O> {
         self.moved(self.journal.cancel(self.id).await?)
     }
 
-    /// Gives a launch that is [dead](LaunchStatus::Dead) a new series of attempts, under the same id. `false` if it is not.
+    /// Gives a launch that is [dead](LaunchStatus::Dead) or [ambiguous](LaunchStatus::Ambiguous) a new series of attempts,
+    /// under the same id. `false` if it is neither.
     ///
     /// # Errors
     /// [`TicketError`], if it could not be recorded.
@@ -73,6 +93,21 @@ impl<O> Ticket<O> {
     /// If the future is dropped, the new series may have been recorded or not. It may be called again.
     pub async fn requeue(&self) -> Result<bool, TicketError> {
         self.moved(self.journal.requeue(self.id).await?)
+    }
+
+    /// Removes a launch that waits for a decision: one that is [dead](LaunchStatus::Dead),
+    /// [ambiguous](LaunchStatus::Ambiguous) or [parked](LaunchStatus::Parked). `false` if it is none of these.
+    ///
+    /// Nothing is left of it: tickets of it, this one included, say from then on that it is
+    /// [unknown](TicketError::Unknown), and its key is free for another launch.
+    ///
+    /// # Errors
+    /// [`TicketError`], if it could not be recorded.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the launch may be gone or not. It may be called again.
+    pub async fn discard(&self) -> Result<bool, TicketError> {
+        self.moved(self.journal.discard(self.id).await?)
     }
 
     fn moved(&self, moved: Moved) -> Result<bool, TicketError> {
@@ -85,6 +120,24 @@ impl<O> Ticket<O> {
 }
 
 impl<O: Payload> Ticket<O> {
+    /// Ends a launch that is [dead](LaunchStatus::Dead) or [ambiguous](LaunchStatus::Ambiguous) as done, with the output that
+    /// it should have had: somebody has looked, and knows. `false` if it is neither.
+    ///
+    /// # Errors
+    /// [`TicketError`], if it could not be recorded, or if the output is not JSON or longer than the journal takes.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the output may have been recorded or not. It may be called again; the first one counts.
+    pub async fn settle(&self, output: &O) -> Result<bool, TicketError> {
+        let unfit = |reason| TicketError::Unfit { id: self.id, reason };
+        let output = serde_json::to_vec(output).map_err(|error| unfit(error.to_string()))?;
+        let limit = self.journal.capabilities().longest_payload;
+        if output.len() > limit {
+            return Err(unfit(format!("it is {} bytes long, where {limit} are allowed", output.len())));
+        }
+        self.moved(self.journal.settle(self.id, &output).await?)
+    }
+
     /// Waits for the launch's outcome: once it is recorded, or will never be without somebody's decision. Any number of
     /// callers may wait.
     ///
@@ -96,6 +149,19 @@ impl<O: Payload> Ticket<O> {
     pub async fn result(&self) -> Result<Outcome<O>, TicketError> {
         let record = self.journal.ended(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
         self.read(&record).await
+    }
+
+    /// Waits for the launch's outcome as [`result`](Ticket::result) does, but no longer than `limit`.
+    ///
+    /// # Errors
+    /// [`TicketError::TimedOut`], if it was not recorded by then: the launch goes on, and may be asked again. Otherwise as
+    /// [`result`](Ticket::result).
+    ///
+    /// # Cancel safety
+    /// It may be dropped and called again at any time.
+    pub async fn result_within(&self, limit: Duration) -> Result<Outcome<O>, TicketError> {
+        let late = |_| TicketError::TimedOut { id: self.id, limit };
+        tokio::time::timeout(limit, self.result()).await.map_err(late)?
     }
 
     /// The launch's outcome, if it is recorded already.
@@ -119,7 +185,7 @@ impl<O: Payload> Ticket<O> {
 
 impl<O> Clone for Ticket<O> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.journal), self.id, self.known)
+        Self { journal: Arc::clone(&self.journal), output: PhantomData, ..*self }
     }
 }
 

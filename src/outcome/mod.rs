@@ -8,8 +8,10 @@ mod agent_error;
 mod all_error;
 mod any_error;
 mod cause;
+pub(crate) mod digest;
 mod failure;
 mod launch_id;
+mod launch_uri;
 mod report;
 mod run_id;
 
@@ -21,5 +23,6 @@ pub use cause::Cause;
 pub(crate) use failure::Parts;
 pub use failure::{Failure, Outcome};
 pub use launch_id::{BadLaunchId, LaunchId};
+pub use launch_uri::BadLaunchUri;
 pub use report::{AttemptReport, BranchReport, Counts, ParentAttempt, Report, RunEnd, RunReport};
 pub use run_id::RunId;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::aliases::Aliases;
 use super::handle::System;
 use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
 use crate::journal::{Journal, Scope, WallClock};
-use crate::launch::{Dispatcher, Runnable, bytes_view};
+use crate::launch::{Dispatcher, Launcher, Runnable, bytes_view};
 use crate::policy::{Intensity, Limits};
-use crate::supervisor::tree::{Parent, Tree};
+use crate::supervisor::tree::{Annex, Parent, Tree};
 
 /// The supervisor under which launches run.
 const MAIN: &str = "main";
@@ -42,6 +43,7 @@ pub struct Builder {
     agents: BTreeMap<String, AgentRef<Value, Value>>,
     /// The same agents, for launches.
     runnables: BTreeMap<String, Runnable>,
+    pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
     launches: Launches,
@@ -58,7 +60,8 @@ impl Builder {
     /// them; what is set on the returned reference belongs to that reference. Only agents that shall be found by their
     /// name need to be registered: any other agent runs in a system just as well.
     ///
-    /// Launches of the agent are journaled under its name: once there are any, it must not change.
+    /// Launches of the agent are journaled under its name: once there are any, it changes only with an
+    /// [`alias`](Builder::alias).
     ///
     /// Two agents of one name, one without a name, or one with a name longer than 256 bytes make
     /// [`start`](Builder::start) fail.
@@ -109,6 +112,11 @@ impl Builder {
 
     /// The clock of the times that the journal stores; that of the machine unless set. For tests of what happens when it is
     /// set forward or back.
+    ///
+    /// Launches are removed when their [retention](crate::Launch::retain) is over by this clock. To lose none to a clock that
+    /// was set wrongly, nothing is removed from when it has jumped by more than an hour, in either direction, until it
+    /// has jumped back or the system is started anew; a warning says so. The time that a machine was suspended looks
+    /// like such a jump. A clock that is wrong when the system starts is believed.
     pub fn wall_clock(&mut self, clock: WallClock) -> &mut Self {
         self.clock = clock;
         self
@@ -162,30 +170,32 @@ impl Builder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(mut self) -> Result<System, StartError> {
+        self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
-        let journal = match self.journal.take() {
-            Some(journal) => Some(self.open(journal).await?),
+        let annex = match self.journal.take() {
+            Some(journal) => Some(self.open(journal).await? as Annex),
             None => None,
         };
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
-        match Tree::start(supervisors, self.intensity, self.parent).await {
-            Ok(tree) => Ok(System::new(tree, self.agents, journal)),
+        match Tree::start(supervisors, self.intensity, self.parent, annex).await {
+            Ok(tree) => Ok(System::new(tree, self.agents)),
             Err(problem) => Err(StartError::new(vec![Problem::Supervisor(problem)])),
         }
     }
 
     /// Opens the journal, and appoints the service that runs its launches.
-    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<dyn Journal>, StartError> {
+    async fn open(&mut self, journal: Arc<dyn Journal>) -> Result<Arc<Launcher>, StartError> {
         let Launches { concurrency, most_pending } = self.launches;
         let (agents, clock) = (self.runnables.keys().cloned().collect(), self.clock.clone());
-        let started = journal.start(Scope { agents, most_pending, clock }).await;
+        let aliases = std::mem::take(&mut self.aliases).into_names();
+        let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         let runnables = std::mem::take(&mut self.runnables);
         let dispatcher = Dispatcher::new(Arc::clone(&journal), runnables, concurrency);
         self.supervisor(MAIN).host(Arc::new(dispatcher));
-        Ok(journal)
+        Ok(Arc::new(Launcher::new(journal, self.agents.keys().cloned().collect())))
     }
 }
 

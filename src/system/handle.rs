@@ -13,9 +13,8 @@ use super::status::Status;
 use crate::agent::{AgentRef, IntoAgent, Payload};
 use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branches, foreach, foreach_stream};
 use crate::journal::Journal;
-use crate::launch::{Launch, LaunchErrorKind, Ticket};
-use crate::outcome::LaunchId;
-use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
+use crate::launch::{Launch, LaunchMany, Launcher};
+use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
 ///
@@ -53,7 +52,6 @@ use crate::supervisor::tree::{Phase, Shutdown, SystemError, TreeHandle};
 pub struct System {
     tree: TreeHandle,
     agents: Arc<BTreeMap<String, AgentRef<Value, Value>>>,
-    journal: Option<Arc<dyn Journal>>,
 }
 
 impl System {
@@ -62,12 +60,8 @@ impl System {
         Builder::default()
     }
 
-    pub(super) fn new(
-        tree: TreeHandle,
-        agents: BTreeMap<String, AgentRef<Value, Value>>,
-        journal: Option<Arc<dyn Journal>>,
-    ) -> Self {
-        Self { tree, agents: Arc::new(agents), journal }
+    pub(super) fn new(tree: TreeHandle, agents: BTreeMap<String, AgentRef<Value, Value>>) -> Self {
+        Self { tree, agents: Arc::new(agents) }
     }
 
     /// The JSON view of a registered agent: the same agent with the policies that it was registered with; values go in and
@@ -110,7 +104,7 @@ impl System {
     }
 
     /// Launches an agent: durable fire and forget. Awaiting the [`Launch`] records the intent in the journal and gives a
-    /// [`Ticket`]; from then on the agent is run until an outcome is recorded or its attempts are spent, also if the
+    /// [`Ticket`](crate::Ticket); from then on the agent is run until an outcome is recorded or its attempts are spent, also if the
     /// caller, the agent's supervisor or the process dies meanwhile.
     ///
     /// Recorded is the launch once; run it may be more than once, because a process can die after the agent has had its
@@ -132,19 +126,27 @@ impl System {
     /// # Ok(()) }
     /// ```
     pub fn launch<I: Payload, O: Payload>(&self, agent: &AgentRef<I, O>, input: I) -> Launch<O> {
-        let journal = match &self.journal {
-            None => Err(LaunchErrorKind::NoJournal),
-            Some(_) if !self.agents.contains_key(agent.name()) => Err(LaunchErrorKind::UnknownAgent),
-            Some(_) if self.tree.tree().phase() > Phase::Running => Err(LaunchErrorKind::ShuttingDown),
-            Some(journal) => Ok(Arc::clone(journal)),
-        };
-        Launch::new(journal, agent, &input)
+        Launch::new(Launcher::admit(self.tree.tree(), agent.name()), agent, &input)
     }
 
-    /// The ticket of a launch, for who has kept its id: `O` is the output of its agent. Whether there is such a launch
-    /// shows when the ticket is asked. `None` if the system has no journal.
-    pub fn ticket<O: Payload>(&self, id: LaunchId) -> Option<Ticket<O>> {
-        self.journal.as_ref().map(|journal| Ticket::new(Arc::clone(journal), id, true))
+    /// Records many launches together, with one sync for a thousand of them. Awaiting the [`LaunchMany`] gives a ticket or an
+    /// error for each, in their order; one that is refused does not keep the others from being recorded.
+    ///
+    /// ```
+    /// # use sortie::{MemoryJournal, System, agent_fn};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut builder = System::builder().journal(MemoryJournal::new());
+    /// # let notify = builder.register(agent_fn(|to: String, _| async move { Ok(to) }).named("notify"));
+    /// # let system = builder.start().await?;
+    /// let everybody = ["admin@example.com", "user@example.com"];
+    /// let launches = everybody.map(|to| system.launch(&notify, to.to_owned()).key(format!("maintenance 7, {to}")));
+    /// for ticket in system.launch_many(launches).await {
+    ///     println!("{}", ticket?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn launch_many<O: Payload>(&self, launches: impl IntoIterator<Item = Launch<O>>) -> LaunchMany<O> {
+        LaunchMany::new(launches)
     }
 
     /// What the system is doing.
@@ -197,13 +199,17 @@ impl System {
     /// Waits until everything has ended, and the journal is free for another system.
     async fn ended(&self) -> Result<Shutdown, SystemError> {
         let end = self.tree.tree().ended().await;
-        if let Some(journal) = &self.journal {
+        if let Some(journal) = self.journal() {
             journal.close();
             if let Err(error) = journal.closed().await {
                 tracing::warn!(%error, "the journal was not closed in order");
             }
         }
         end
+    }
+
+    pub(super) fn journal(&self) -> Option<Arc<dyn Journal>> {
+        Launcher::of(self.tree.tree()).map(|launcher| Arc::clone(launcher.journal()))
     }
 
     pub(crate) fn tree(&self) -> &TreeHandle {

@@ -6,9 +6,11 @@
 //!
 //! What a tree of supervisors does is written down one layer below, in `supervisor/tree`. Nothing here is stored.
 
+mod aliases;
 mod builder;
 mod handle;
 mod json;
+mod launches;
 mod start_error;
 mod status;
 mod supervisor;

@@ -21,6 +21,8 @@ pub(super) enum Problem {
     NamelessSupervisor,
     #[error("the name of agent `{0}` is longer than 256 bytes: it stands in every record of a launch")]
     LongName(String),
+    #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
+    BadAlias { alias: String, agent: String, wrong: &'static str },
     #[error("{0:#}")]
     Journal(JournalError),
     #[error("{0}")]

@@ -248,6 +248,20 @@ fn newsroom_refuses_bad_arguments_by_name() {
 }
 
 #[test]
+fn dead_letters_are_listed_and_decided_about() {
+    let output = run("dead_letters", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "dead_letters: dead=6 requeued=5 done=5 discarded=1");
+    let text = text(&output);
+    let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    let expected = [("is dead:", 6), ("attempt 2: Error: the relay is out of order", 5), ("delivered to", 5)];
+    for (part, count) in expected {
+        assert_eq!(lines(part), count, "{text}");
+    }
+    assert_eq!((lines("attempt 1: Fatal: there is no such address"), lines("nobody: discarded")), (1, 1));
+}
+
+#[test]
 #[cfg(unix)]
 fn s11_crash_resume_loses_nothing() {
     let output = run("crash_resume", &[]);
@@ -257,4 +271,33 @@ fn s11_crash_resume_loses_nothing() {
     // What ran when the process was killed, and nothing else.
     assert!(number(&output, "rerun") <= 4, "{}", last_line(&output));
     assert!(text(&output).lines().any(|line| line.starts_with("killed: launched=20 done=5")));
+}
+
+#[test]
+#[cfg(unix)]
+fn s13_torture_finds_nothing_wrong() {
+    for payload in ["200", "65536"] {
+        let output = run("torture", &["--cycles", "6", "--seed", "7", "--payload", payload]);
+        assert!(output.status.success(), "{}", text(&output));
+        let last = last_line(&output);
+        assert!(last.starts_with("torture: cycles=6 acked="), "{last}");
+        assert!(last.ends_with(" lost=0 recorded_twice=0 unopenable=0"), "{last}");
+        assert!(number(&output, "acked") > 0, "{last}");
+    }
+    assert_eq!(run("torture", &["--cycles", "0"]).status.code(), Some(2));
+}
+
+#[test]
+#[cfg(unix)]
+fn s13_power_cut_finds_nothing_wrong_where_it_can_be_shown() {
+    let output = run("power_cut", &["--cuts", "1"]);
+    if output.status.code() == Some(3) {
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("power_cut: cannot be shown here: "), "{said}");
+        return;
+    }
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "power_cut: cuts=1 lost=0 unopenable=0");
+    assert!(text(&output).contains("\nacknowledged="), "{}", text(&output));
+    assert!(!text(&output).contains("\nacknowledged=0"), "nothing was promised, so nothing is shown");
 }

@@ -129,6 +129,75 @@ fn at_most_once_a_body_that_has_begun_is_not_begun_again() {
     }
 }
 
+#[test]
+fn who_waits_for_a_decision_is_run_again_or_settled_or_discarded() {
+    for event in ["fatal 1 1", "panic 1 1"] {
+        for (decision, state, next, answer) in [
+            ("requeue", "pending", "start 1", "running 2"),
+            ("settle", "done", "settle", "refused: the launch has ended"),
+            ("settle", "done", "requeue", "refused: the launch has ended"),
+            ("settle", "done", "discard_parked", "refused: the launch has ended"),
+            ("discard", "leaving", "discard", "refused: the launch has ended"),
+        ] {
+            let mut launch = Sample::new(1, true);
+            launch.apply("start 1", 1000);
+            let before = launch.apply(event, 1000);
+            assert!(["dead", "ambiguous"].contains(&&*before));
+            assert_eq!(launch.apply(decision, 1000), state, "{event} {decision}");
+            assert_eq!(launch.apply(next, 1000), answer, "{event} {decision} {next}");
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_no_decision_is_neither_settled_nor_discarded() {
+    let (not_ended, ended) = ("refused: the launch has not ended", "refused: the launch has ended");
+    table(
+        Sample::new(3, false),
+        &[
+            ("settle", not_ended),
+            ("discard", not_ended),
+            ("start 1", "running 1"),
+            ("settle", not_ended),
+            ("discard", not_ended),
+            ("discard_parked", not_ended),
+            ("succeed 1 1", "done"),
+            ("settle", ended),
+            ("discard", ended),
+        ],
+    );
+    table(Sample::new(3, false), &[("cancel", "cancelled"), ("settle", ended), ("discard", ended)]);
+    // One that the process at hand cannot run does wait for a decision.
+    table(Sample::new(3, false), &[("discard_parked", "leaving"), ("discard_parked", ended)]);
+}
+
+#[test]
+fn only_what_is_done_or_cancelled_leaves() {
+    let still_wanted = "refused: the launch has not ended";
+    let ended = "refused: the launch has ended";
+    table(
+        Sample::new(1, false),
+        &[
+            ("leave", still_wanted),
+            ("start 1", "running 1"),
+            ("leave", still_wanted),
+            ("error 1 1", "dead"),
+            ("leave", still_wanted),
+            ("requeue", "pending"),
+            ("start 1", "running 2"),
+            ("succeed 1 2", "done"),
+            ("leave", "leaving"),
+            ("leave", "leaving"),
+            ("start 1", ended),
+            ("cancel", ended),
+            ("requeue", ended),
+        ],
+    );
+    table(Sample::new(1, false), &[("cancel", "cancelled"), ("leave", "leaving")]);
+    let unknown = [("start 1", "running 1"), ("crash", "ambiguous"), ("leave", still_wanted)];
+    table(Sample::new(1, true), &unknown);
+}
+
 /// A launch with something in every field.
 fn full() -> Sample {
     let mut launch = Sample::new(3, false);

@@ -14,6 +14,8 @@ use crate::directory::Directory;
 use crate::support::threads;
 
 const DIRECTORY: &str = "SORTIE_TEST_LAUNCHES";
+/// How many deaths a launch survives, for the children.
+const MAX_CRASHES: &str = "SORTIE_TEST_MAX_CRASHES";
 const LAUNCHES: u32 = 6;
 
 /// Notes each body in a file, and then hangs as long as another file is there.
@@ -67,7 +69,11 @@ fn child() {
         say("\nopen".into());
         let mut tickets = Vec::new();
         for n in 0..LAUNCHES {
-            let ticket = system.launch(&agent, n).key(n).await.unwrap();
+            let launch = system.launch(&agent, n).key(n);
+            let ticket = match std::env::var(MAX_CRASHES) {
+                Ok(deaths) => launch.max_crashes(deaths.parse().unwrap()).await.unwrap(),
+                Err(_) => launch.await.unwrap(),
+            };
             say(format!("launched {n} {}", ticket.id()));
             tickets.push(ticket);
         }
@@ -83,10 +89,14 @@ struct Process(Child);
 
 impl Process {
     fn start(directory: &Path, failpoint: &str) -> Self {
+        Self::with(directory, "SORTIE_FAILPOINT", failpoint)
+    }
+
+    fn with(directory: &Path, variable: &str, value: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "launch_kills::child", "--nocapture", "--test-threads=1"])
             .env(DIRECTORY, directory)
-            .env("SORTIE_FAILPOINT", failpoint)
+            .env(variable, value)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -175,6 +185,38 @@ async fn s11_a_launch_that_kills_its_process_again_and_again_is_dead_and_others_
         }
     }
     assert_eq!(dead, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s11_how_many_deaths_a_launch_survives_is_recorded_with_it() {
+    // The first death leaves only suspects behind. From the second on one of them runs, and is counted.
+    for (max_crashes, deaths, dead) in [(1, 1 + 1, 1), (2, 1 + 1, 0), (u32::MAX, 1 + 5, 0)] {
+        let directory = Directory::new();
+        fs::write(directory.path().join("hang"), "").unwrap();
+        for death in 0..deaths {
+            let process = Process::with(directory.path(), MAX_CRASHES, &max_crashes.to_string());
+            while bodies(directory.path()).values().map(Vec::len).sum::<usize>() < LAUNCHES as usize + death {
+                std::thread::yield_now();
+            }
+            drop(process);
+        }
+        fs::remove_file(directory.path().join("hang")).unwrap();
+        let (system, agent) = start(&directory).await;
+        let mut found = 0;
+        for key in 0..LAUNCHES {
+            let ticket = system.launch(&agent, key).key(key).await.unwrap();
+            found += usize::from(ticket.result().await.unwrap().is_err());
+        }
+        assert_eq!(found, dead, "{max_crashes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "at least one death")]
+async fn no_death_at_all_is_refused_where_it_is_set() {
+    let directory = Directory::new();
+    let (system, agent) = start(&directory).await;
+    drop(system.launch(&agent, 0).max_crashes(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -493,3 +493,40 @@ async fn names_of_agents_are_bounded() {
     assert!(error.to_string().contains("longer than 256 bytes"), "{error}");
     assert!(error.journal().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_launches_are_recorded_each_for_itself_and_answered_in_order() {
+    let mut builder = builder();
+    builder.most_pending(2_600);
+    let gauge = Gauge::default();
+    let agent = builder.register(sleeper(&gauge));
+    let system = builder.start().await.unwrap();
+    let other = { System::builder().journal(MemoryJournal::new()).start().await.unwrap() };
+    let first = system.launch(&agent, SECOND).key(7).await.unwrap();
+
+    let launches = (0..2_500).map(|n: u32| match n {
+        8 => system.launch(&agent, 2 * SECOND).key(7),
+        9 => system.launch(&agent, SECOND).key(""),
+        // Recorded in no journal, and it does not hold the others up.
+        10 => other.launch(&agent, SECOND),
+        n => system.launch(&agent, SECOND).key(n),
+    });
+    let tickets = system.launch_many(launches).await;
+    assert_eq!(tickets.len(), 2_500);
+    let known: Vec<_> = (0..2_500).filter(|n| tickets[*n].as_ref().is_ok_and(Ticket::is_known)).collect();
+    assert_eq!(known, [7]);
+    assert_eq!(tickets[7].as_ref().unwrap().id(), first.id());
+    let kind = |n: usize| tickets[n].as_ref().unwrap_err().kind();
+    assert!(matches!(kind(8), LaunchErrorKind::KeyConflict(id) if *id == first.id()));
+    assert!(matches!(kind(9), LaunchErrorKind::BadKey { bytes: 0, .. }));
+    assert!(matches!(kind(10), LaunchErrorKind::UnknownAgent));
+    assert_eq!(tickets.iter().filter(|ticket| ticket.is_ok()).count(), 2_497);
+    assert_eq!(result(tickets[2_499].as_ref().unwrap()).await, SECOND);
+    let again = system.launch(&agent, SECOND).key(2_499).await.unwrap();
+    assert_eq!(again.id(), tickets[2_499].as_ref().unwrap().id());
+
+    let more = system.launch_many((0..2_700).map(|_| system.launch(&agent, SECOND))).await;
+    let full = more.iter().filter(|ticket| ticket.is_err()).count();
+    assert!((100..2_700).contains(&full), "{full}");
+    assert!(system.launch_many(Vec::<sortie::Launch<Duration>>::new()).await.is_empty());
+}

@@ -10,30 +10,39 @@
 #![expect(clippy::disallowed_methods, reason = "tests are callers: they spawn tasks of their own")]
 
 mod actors;
+mod aliases;
 mod axum_service;
 mod blocking;
+mod buffered;
+mod child_launches;
 mod context;
 #[cfg(unix)]
 mod crash_points;
+mod dead_letters;
 mod directory;
+mod discard_kills;
 #[cfg(unix)]
 mod doomed;
 mod drops;
 mod endings;
 mod examples;
+mod export;
 mod failures;
 mod foreach_stream;
 mod input;
 mod intents;
+mod journal_conformance;
 mod journal_damage;
 mod journal_disk;
 mod journal_kills;
+mod journal_model;
 mod journal_store;
 mod keyed_stream;
 mod lanes;
 #[cfg(unix)]
 mod launch_faults;
 mod launch_kills;
+mod launch_listing;
 mod launches;
 mod launches_disk;
 mod layers;
@@ -47,6 +56,9 @@ mod recorder;
 mod recorder_deaths;
 mod residents;
 mod restarts;
+mod results;
+mod retention;
+mod retention_kills;
 mod scenarios;
 mod seams;
 mod support;

@@ -209,6 +209,20 @@ impl Head {
             _ => None,
         }
     }
+
+    /// Until when the record is kept; for ever, unless the launch is done or cancelled.
+    pub(crate) fn expires(&self) -> Option<Millis> {
+        match self.state {
+            _ if self.is_leaving() => Some(0),
+            State::Done { at, .. } | State::Cancelled { at } => Some(Due::after(self.terms.retention, at).at),
+            _ => None,
+        }
+    }
+
+    /// Whether its removal has begun: pieces of its payloads may be missing, so it counts as gone itself.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Done { output: Stored::Gone, .. })
+    }
 }
 
 impl Due {

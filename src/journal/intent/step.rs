@@ -39,8 +39,15 @@ pub(crate) enum Event {
     Crash,
     /// Somebody does not want it any more.
     Cancel,
-    /// A dead, cancelled or ambiguous launch gets a new series of attempts.
+    /// A dead or ambiguous launch gets a new series of attempts.
     Requeue,
+    /// Somebody knows what the output of a dead or ambiguous launch is.
+    Settle { output: Stored },
+    /// Nobody wants a launch any more that waits for a decision, and its removal begins; `parked` says whether it waits
+    /// because this process cannot run it.
+    Discard { parked: bool },
+    /// Nobody needs a done or cancelled launch any more, and its removal begins.
+    Leave,
 }
 
 /// Why an event does not change a launch.
@@ -120,16 +127,44 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             }
             _ => Err(Refused::Ended),
         },
-        Event::Requeue => match head.state {
-            State::Dead { .. } | State::Ambiguous { .. } => {
-                (head.failures, head.crashes, head.suspect) = (0, 0, false);
-                head.state = State::Pending(None);
+        Event::Requeue => {
+            awaits_decision(head)?;
+            (head.failures, head.crashes, head.suspect) = (0, 0, false);
+            head.state = State::Pending(None);
+            Ok(())
+        }
+        Event::Settle { output } => {
+            awaits_decision(head)?;
+            head.suspect = false;
+            head.input = Stored::Gone;
+            head.state = State::Done { at: now, output };
+            Ok(())
+        }
+        Event::Discard { parked } => {
+            if !(parked && matches!(head.state, State::Pending(_))) {
+                awaits_decision(head)?;
+            }
+            head.state = leaving(now);
+            Ok(())
+        }
+        Event::Leave => match head.state {
+            State::Done { at, .. } | State::Cancelled { at } => {
+                head.state = leaving(at);
                 Ok(())
             }
-            State::Pending(_) | State::Running { .. } => Err(Refused::NotEnded),
-            // Their input is gone.
-            State::Done { .. } | State::Cancelled { .. } => Err(Refused::Ended),
+            // The dead and the ambiguous wait for somebody's decision.
+            _ => Err(Refused::NotEnded),
         },
+    }
+}
+
+/// Whether nothing will happen to a launch unless somebody decides.
+fn awaits_decision(head: &Head) -> Result<(), Refused> {
+    match head.state {
+        State::Dead { .. } | State::Ambiguous { .. } => Ok(()),
+        State::Pending(_) | State::Running { .. } => Err(Refused::NotEnded),
+        // Their input is gone.
+        State::Done { .. } | State::Cancelled { .. } => Err(Refused::Ended),
     }
 }
 
@@ -142,6 +177,11 @@ pub(crate) fn is_current(head: &Head, epoch: u64, attempt: u32) -> Result<bool, 
         State::Pending(_) | State::Running { .. } => Err(Refused::Stale),
         _ => Err(Refused::Ended),
     }
+}
+
+/// The state of a launch that is being removed.
+fn leaving(at: Millis) -> State {
+    State::Done { at, output: Stored::Gone }
 }
 
 fn cancelled(head: &mut Head, now: Millis) -> State {

@@ -1,8 +1,32 @@
-//! Which attempts are being made in this process.
+//! Attempts: how they are named, and which are being made in this process.
 
 use std::collections::HashSet;
 
+use crate::journal::exchange::Claim;
+use crate::journal::intent::Head;
 use crate::outcome::LaunchId;
+
+/// A launch whose attempt has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    pub(super) id: LaunchId,
+    pub(super) epoch: u64,
+    pub(super) head: Head,
+}
+
+/// The attempt that a claim is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fence {
+    pub(super) id: LaunchId,
+    pub(super) epoch: u64,
+    pub(super) attempt: u32,
+}
+
+impl From<&Claim> for Fence {
+    fn from(claim: &Claim) -> Self {
+        Self { id: claim.id, epoch: claim.epoch, attempt: claim.attempt }
+    }
+}
 
 /// The attempts that somebody was told to make and has not concluded, as far as that is durable.
 ///
@@ -35,6 +59,11 @@ impl Attempts {
         for ended in self.ended.drain(..) {
             self.made.remove(&ended);
         }
+    }
+
+    /// Forgets those that do not run.
+    pub(super) fn keep(&mut self, runs: impl Fn(LaunchId, u32) -> bool) {
+        self.made.retain(|(id, attempt)| runs(*id, *attempt));
     }
 
     pub(super) fn forget_uncommitted(&mut self) {

@@ -1,20 +1,20 @@
 //! Group commit: many requests, one thread that owns the store, one sync for all that wait.
+//!
+//! The callers' side: the queue, and how a paused clock is held. The thread's side is the `Owner`.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
 use super::ledger::Now;
+use super::owner::Owner;
 use super::plan::Plan;
 use super::waiting::News;
-use crate::journal::failpoint::pass;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// How many requests may wait at once; more wait outside.
 const MOST_WAITING: usize = 1024;
-
-/// How many changes are committed together: more would only make those wait who came first.
-const LARGEST_BATCH: usize = 256;
 
 /// The way to the thread that owns the store.
 pub(crate) struct Committer {
@@ -23,53 +23,52 @@ pub(crate) struct Committer {
 }
 
 /// What callers and the thread share.
-struct Desk {
+#[derive(Default)]
+pub(super) struct Desk {
     queue: Mutex<Queue>,
     /// There is something to do.
-    work: Condvar,
-    /// A batch has been answered.
-    answered: Condvar,
+    pub(super) work: Condvar,
+    /// There is nothing left to do.
+    rests: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
-    requests: Vec<Request>,
-    /// The number of the batch that the next request will be part of.
-    forming: u64,
-    /// The last batch that was answered.
-    answered: u64,
-    /// The last batch that a blocking task waits for.
-    awaited: u64,
+pub(super) struct Queue {
+    pub(super) requests: Vec<Request>,
+    /// Requests are being carried out, or have been answered and wait for their commit.
+    pub(super) busy: bool,
+    /// A blocking task of the runtime waits until that is over.
+    held: bool,
     /// Nothing more is taken.
-    closed: bool,
+    pub(super) closed: bool,
     /// The store is closed: nothing more is answered.
     ended: bool,
 }
 
 /// What is asked of the plan, and how the answer gets back once it is durable.
-struct Request {
-    now: Now,
-    ask: Box<Ask>,
+pub(super) struct Request {
+    pub(super) now: Now,
+    pub(super) ask: Box<Ask>,
 }
 
 /// Plans what was asked for, or passes on why nothing can be planned.
-type Ask = dyn FnOnce(Result<&mut Plan, &JournalError>, Now) -> Option<Answer> + Send;
+pub(super) type Ask = dyn FnOnce(Result<&mut Plan, &JournalError>, Now) -> Option<Answer> + Send;
 
 /// Told whether what was planned is durable.
-type Answer = Box<dyn FnOnce(Result<(), &JournalError>) + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Result<(), &JournalError>) + Send>;
 
 impl Committer {
-    /// Gives `plan` to a thread of its own, which ends when the committer is closed or dropped.
-    pub(crate) fn start(plan: Plan) -> Result<Self, JournalError> {
-        let queue = Mutex::new(Queue { forming: 1, ..Queue::default() });
-        let desk = Arc::new(Desk { queue, work: Condvar::new(), answered: Condvar::new() });
+    /// Gives `plan` to a thread of its own, which ends when the committer is closed or dropped. With an interval, some
+    /// answers come before their commit, which then follows within the interval.
+    pub(crate) fn start(plan: Plan, interval: Option<Duration>) -> Result<Self, JournalError> {
+        let desk = Arc::<Desk>::default();
         let theirs = Arc::clone(&desk);
         let thread = std::thread::Builder::new().name("sortie-journal".to_owned());
         let ended = Ended { desk: Arc::clone(&desk), news: Arc::clone(&plan.news) };
         let work = move || {
             // Dropped after the store, also if that panics.
             let _ended = ended;
-            Owner { plan, desk: theirs, broken: None }.work();
+            Owner::new(plan, theirs, interval).work();
         };
         thread.spawn(work).map_err(JournalError::from)?;
         Ok(Self { desk, room: Semaphore::new(MOST_WAITING) })
@@ -121,7 +120,7 @@ impl Committer {
         )]
         let closed = tokio::task::spawn_blocking(move || {
             let queue = desk.queue();
-            drop(desk.answered.wait_while(queue, |queue| !queue.ended));
+            drop(desk.rests.wait_while(queue, |queue| !queue.ended));
         });
         // Cancelled only where the runtime ends.
         let _ = closed.await;
@@ -135,8 +134,8 @@ impl Drop for Committer {
 }
 
 impl Desk {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues a request. `false` if nobody would ever carry it out.
@@ -146,117 +145,48 @@ impl Desk {
             return false;
         }
         queue.requests.push(request);
-        let batch = queue.forming;
-        let first = queue.awaited < batch;
-        queue.awaited = batch;
+        let held = std::mem::replace(&mut queue.held, true);
         drop(queue);
         self.work.notify_one();
-        if first {
-            self.hold_the_clock(batch);
+        if !held {
+            self.hold_the_clock();
         }
         true
     }
 
-    /// Waits for the batch on a blocking thread of the runtime: a test's paused clock stands still as long as one is
-    /// busy, and otherwise would jump to the next timer while the disk is written to. One for all who wait for the batch.
-    fn hold_the_clock(self: &Arc<Self>, batch: u64) {
-        let desk = Arc::clone(self);
+    /// The thread has nothing left to do.
+    pub(super) fn rest(&self, queue: &mut Queue) {
+        if std::mem::take(&mut queue.busy) {
+            self.rests.notify_all();
+        }
+    }
+
+    /// Waits on a blocking thread of the runtime until the journal rests: a test's paused clock stands still as long as one
+    /// is busy, and otherwise would jump to the next timer while the disk is written to. One for all who wait.
+    fn hold_the_clock(self: &Arc<Self>) {
+        let mut hold = Hold(Some(Arc::clone(self)));
         #[expect(
             clippy::disallowed_methods,
-            reason = "it holds no code of anybody's, and ends with the batch"
+            reason = "it holds no code of anybody's, and ends when the journal rests"
         )]
         tokio::task::spawn_blocking(move || {
-            let queue = desk.queue();
-            let over = |queue: &mut Queue| queue.answered < batch && !queue.ended;
-            drop(desk.answered.wait_while(queue, over));
+            let Some(desk) = hold.0.take() else { return };
+            let works = |queue: &mut Queue| (queue.busy || !queue.requests.is_empty()) && !queue.ended;
+            let queue = desk.rests.wait_while(desk.queue(), works);
+            // Under the lock: who posts from here on finds that nobody waits.
+            queue.unwrap_or_else(PoisonError::into_inner).held = false;
         });
     }
 }
 
-/// The thread that owns the store.
-struct Owner {
-    plan: Plan,
-    desk: Arc<Desk>,
-    /// Why the store must be opened again before anything is written.
-    broken: Option<JournalError>,
-}
+/// One who is to hold the clock. A runtime that ends drops it before it could; then another one must.
+struct Hold(Option<Arc<Desk>>);
 
-impl Owner {
-    fn work(mut self) {
-        while let Some((batch, requests)) = self.take() {
-            self.carry_out(requests);
-            self.desk.queue().answered = batch;
-            self.desk.answered.notify_all();
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(desk) = &self.0 {
+            desk.queue().held = false;
         }
-    }
-
-    /// The next batch; `None` at the end.
-    fn take(&self) -> Option<(u64, Vec<Request>)> {
-        let queue = self.desk.queue();
-        let idle = |queue: &mut Queue| queue.requests.is_empty() && !queue.closed;
-        let mut queue =
-            self.desk.work.wait_while(queue, idle).unwrap_or_else(std::sync::PoisonError::into_inner);
-        if queue.requests.is_empty() {
-            return None;
-        }
-        let batch = queue.forming;
-        queue.forming += 1;
-        Some((batch, std::mem::take(&mut queue.requests)))
-    }
-
-    fn carry_out(&mut self, requests: Vec<Request>) {
-        let mut answers = Vec::with_capacity(requests.len());
-        let queued = pass("journal.queued").map_err(JournalError::from).err();
-        let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
-        for Request { now, ask } in requests {
-            answers.extend(ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now));
-            if self.plan.changes() >= LARGEST_BATCH {
-                broken = broken.or(self.commit(&mut answers));
-            }
-        }
-        self.commit(&mut answers);
-    }
-
-    /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
-    fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
-        let error = self.write().err();
-        if let Some(error) = &error {
-            tracing::error!(%error, "a commit of the journal has failed");
-            self.broken = Some(error.clone());
-            // Whoever runs launches may have nothing to do, and has to learn that the journal does not work.
-            self.plan.news.ready.send_replace(());
-        }
-        for answer in answers.drain(..) {
-            answer(error.as_ref().map_or(Ok(()), Err));
-        }
-        error
-    }
-
-    /// Makes what was planned durable, if anything was.
-    fn write(&mut self) -> Result<(), JournalError> {
-        if self.broken.is_some() || !self.plan.is_dirty() {
-            return Ok(());
-        }
-        pass("journal.planned")?;
-        self.plan.commit()?;
-        // From here on nothing can fail: the answers have only to arrive.
-        let _ = pass("journal.synced");
-        Ok(())
-    }
-
-    /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.
-    fn heal(&mut self, now: Now) -> Option<JournalError> {
-        let error = self.broken.take()?;
-        if error.kind() == JournalErrorKind::NotSynced {
-            self.broken = Some(error.clone());
-            return Some(error);
-        }
-        if let Err(error) = self.plan.reopen(now) {
-            self.broken = Some(error.clone());
-            return Some(error);
-        }
-        tracing::info!("the journal works again");
-        None
     }
 }
 
@@ -279,6 +209,6 @@ impl Drop for Ended {
         self.news.ends.close();
         // At last, because until then a paused clock stands still.
         self.desk.queue().ended = true;
-        self.desk.answered.notify_all();
+        self.desk.rests.notify_all();
     }
 }

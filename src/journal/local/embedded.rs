@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -34,10 +34,7 @@ impl<J: Embedded> Journal for J {
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
-        let changes = stream::unfold(self.local().ready(), |mut ready| async move {
-            ready.changed().await.ok().map(|()| ((), ready))
-        });
-        changes.boxed()
+        self.local().changes().boxed()
     }
 
     fn complete<'a>(&'a self, claim: &'a Claim, output: &'a [u8]) -> Answer<'a, Moved> {
@@ -74,6 +71,14 @@ impl<J: Embedded> Journal for J {
         Box::pin(self.local().advance(id, Event::Requeue))
     }
 
+    fn settle<'a>(&'a self, id: LaunchId, output: &'a [u8]) -> Answer<'a, Moved> {
+        Box::pin(self.local().settle(id, output))
+    }
+
+    fn discard(&self, id: LaunchId) -> Answer<'_, Moved> {
+        Box::pin(self.local().discard(id))
+    }
+
     fn get(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ask(move |plan, _| plan.tell(id)))
     }
@@ -102,6 +107,10 @@ impl<J: Embedded> Journal for J {
 
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>> {
         Box::pin(self.local().ended(id))
+    }
+
+    fn sweep(&self, max: usize) -> Answer<'_, Swept> {
+        Box::pin(self.local().sweep(max))
     }
 
     fn durability(&self) -> Durability {

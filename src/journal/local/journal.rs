@@ -5,20 +5,23 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::watch;
+use futures::stream::{self, Stream, StreamExt};
 use tokio::time::Instant;
 
+use super::attempts::{Begun, Fence};
 use super::committer::Committer;
 use super::key;
 use super::ledger::Now;
 use super::pieces::LONGEST_INLINE;
-use super::plan::{Begun, Fence, Plan};
+use super::plan::Plan;
+use super::sweep::Agreement;
+use super::turns::Turns;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
-use crate::journal::contract::Scope;
-use crate::journal::exchange::{Appended, Claim, Claims, Intent, Moved};
+use crate::journal::contract::{Durability, Scope};
+use crate::journal::exchange::{Claim, Claims, Moved};
 use crate::journal::failpoint::pass;
-use crate::journal::intent::{Event, Stored};
+use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
 use crate::journal::terms::Terms;
@@ -34,7 +37,11 @@ pub struct Local {
     store: Mutex<Option<Box<dyn Store>>>,
     life: OnceLock<Life>,
     news: Arc<News>,
+    /// Outputs that are being written in pieces.
+    turns: Turns,
     pub(super) longest_payload: usize,
+    /// How long an answer may come before its commit.
+    interval: Option<Duration>,
 }
 
 /// What there is while the journal lives.
@@ -42,12 +49,36 @@ struct Life {
     committer: Committer,
     began: Instant,
     clock: WallClock,
+    agreement: Mutex<Agreement>,
+}
+
+impl Life {
+    fn now(&self) -> Now {
+        Now { wall: self.clock.millis(), steady: self.began.elapsed() }
+    }
 }
 
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        Self { store, life: OnceLock::new(), news: Arc::default(), longest_payload: LONGEST_PAYLOAD }
+        let (life, news, turns) = (OnceLock::new(), Arc::default(), Turns::default());
+        Self { store, life, news, turns, longest_payload: LONGEST_PAYLOAD, interval: None }
+    }
+
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = Some(interval);
+    }
+
+    #[cfg_attr(
+        not(feature = "sled"),
+        expect(dead_code, reason = "only a store on disk has something to sync")
+    )]
+    pub(crate) fn durability(&self) -> Durability {
+        self.interval.map_or(Durability::Immediate, Durability::Buffered)
     }
 
     pub(crate) fn set_longest_payload(&mut self, bytes: usize) {
@@ -62,18 +93,20 @@ impl Local {
         let store = self.take_store().ok_or(JournalError::new(JournalErrorKind::InUse))?;
         let (began, clock, news) = (Instant::now(), scope.clock.clone(), Arc::clone(&self.news));
         let now = Now { wall: clock.millis(), steady: Duration::ZERO };
+        let interval = self.interval;
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let starting = tokio::task::spawn_blocking(move || {
             let mut plan = Plan::open(store, scope, news, now)?;
             pass("recovery.planned")?;
             plan.commit_recovery()?;
             pass("recovery.synced")?;
-            Committer::start(plan)
+            Committer::start(plan, interval)
         });
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
         let committer = starting.await.map_err(lost)??;
         // Whoever took the store is alone here.
-        let _ = self.life.set(Life { committer, began, clock });
+        let agreement = Mutex::new(Agreement::at(now));
+        let _ = self.life.set(Life { committer, began, clock, agreement });
         Ok(())
     }
 
@@ -82,56 +115,29 @@ impl Local {
         &self,
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let closed = || JournalError::new(JournalErrorKind::Closed);
-        let Life { committer, began, clock } = self.life.get().ok_or_else(closed)?;
-        let now = Now { wall: clock.millis(), steady: began.elapsed() };
-        committer.submit(now, ask).await
+        let life = self.life()?;
+        life.committer.submit(life.now(), ask).await
     }
 
-    pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
-        // Those whose inputs stand in their heads are one request, and so one commit.
-        let mut appended: Vec<Option<Appended>> = vec![None; intents.len()];
-        let (mut short, mut long) = (Vec::new(), Vec::new());
-        for (position, intent) in intents.into_iter().enumerate() {
-            let list = if intent.input.len() <= LONGEST_INLINE { &mut short } else { &mut long };
-            list.push((position, intent));
-        }
-        if !short.is_empty() {
-            let short = self.ask(move |plan, now| {
-                let append = |(position, mut intent): (usize, Intent)| {
-                    let input = Stored::Here(std::mem::take(&mut intent.input));
-                    Ok((position, plan.append(None, intent, input, now)?))
-                };
-                short.into_iter().map(append).collect::<Result<Vec<_>, JournalError>>()
-            });
-            short.await?.into_iter().for_each(|(position, done)| appended[position] = Some(done));
-        }
-        for (position, intent) in long {
-            appended[position] = Some(self.append_in_pieces(intent).await?);
-        }
-        Ok(appended.into_iter().flatten().collect())
+    fn life(&self) -> Result<&Life, JournalError> {
+        self.life.get().ok_or_else(|| JournalError::new(JournalErrorKind::Closed))
     }
 
-    /// Records an intent whose input is written before, in pieces.
-    async fn append_in_pieces(&self, mut intent: Intent) -> Result<Appended, JournalError> {
-        let (agent, key, digest) = (intent.agent.clone(), intent.key.clone(), intent.digest);
-        let look = self.ask(move |plan, now| match plan.look_up(&agent, key.as_deref(), digest)? {
-            Some(there) => Ok(Err(there)),
-            None => Ok(Ok(plan.stage(None, now)?)),
-        });
-        let id = match look.await? {
-            Ok(id) => id,
-            Err(there) => return Ok(there),
-        };
-        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input)).await?;
-        self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
+    /// Whether the wall clock can be trusted, as far as this journal has seen it.
+    pub(super) fn clocks_agree(&self) -> Result<bool, JournalError> {
+        let life = self.life()?;
+        Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
     pub(super) async fn claim(&self, agents: &[String], max: usize) -> Result<Claims, JournalError> {
         let agents = agents.to_vec();
         let (begun, next_due) = self
             .ask(move |plan, now| {
-                let begun = plan.claim(&agents, max, now)?;
+                let mut begun = plan.claim(&agents, max, now)?;
+                for Begun { head, .. } in &mut begun {
+                    // Recorded under an old name, perhaps; it is made by the agent of today.
+                    head.agent = plan.scope.name_today(&head.agent).to_owned();
+                }
                 Ok((begun, plan.ledger.next_due(now)))
             })
             .await?;
@@ -162,16 +168,22 @@ impl Local {
         }
     }
 
-    /// Tells when there may be something to claim that there was not before.
-    pub(super) fn ready(&self) -> watch::Receiver<()> {
-        self.news.ready.subscribe()
+    /// Tells when there may be something to claim that there was not before, until the journal is closed.
+    pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        let changes = stream::unfold(self.news.ready.subscribe(), |mut ready| async move {
+            ready.changed().await.ok().map(|()| ((), ready))
+        });
+        changes.take_until(self.news.ends.closed()).fuse()
     }
 
     pub(super) async fn complete(&self, claim: &Claim, output: &[u8]) -> Result<Moved, JournalError> {
         let fence = Fence::from(claim);
+        // Held until the attempt is concluded.
+        let _turn;
         let output = if output.len() <= LONGEST_INLINE {
             Stored::Here(output.to_vec())
         } else {
+            _turn = self.turns.take(claim.id).await;
             if let Err(refused) = self.ask(move |plan, now| plan.stage_output(fence, now)).await? {
                 return Ok(Err(refused));
             }
@@ -206,16 +218,28 @@ impl Local {
     }
 
     pub(super) async fn input(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| plan.head(id)).await?.map(|head| head.input) {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::INPUTS, id, &stored).await.map(Some),
-        }
+        self.read(key::INPUTS, id, |head| Some(head.input)).await
     }
 
     pub(super) async fn output(&self, id: LaunchId) -> Result<Option<Vec<u8>>, JournalError> {
-        match self.ask(move |plan, _| Ok(plan.head(id)?.and_then(|head| head.output()))).await? {
-            None | Some(Stored::Gone) => Ok(None),
-            Some(stored) => self.payload(key::OUTPUTS, id, &stored).await.map(Some),
+        self.read(key::OUTPUTS, id, Head::output).await
+    }
+
+    /// Reads a payload of a launch. It may be removed meanwhile: then it is gone, and not damaged.
+    async fn read(
+        &self,
+        prefix: &'static [u8],
+        id: LaunchId,
+        which: fn(Head) -> Option<Stored>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        let look = move |plan: &mut Plan, _| Ok(plan.durable_head(id)?.and_then(which));
+        let Some(stored) = self.ask(look).await? else { return Ok(None) };
+        if stored == Stored::Gone {
+            return Ok(None);
+        }
+        match self.payload(prefix, id, &stored).await {
+            Err(error) if is_damage(&error) && self.ask(look).await?.as_ref() != Some(&stored) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -246,7 +270,7 @@ impl Local {
     }
 }
 
-fn is_damage(error: &JournalError) -> bool {
+pub(super) fn is_damage(error: &JournalError) -> bool {
     matches!(error.kind(), JournalErrorKind::Corrupt | JournalErrorKind::NewerFormat)
 }
 

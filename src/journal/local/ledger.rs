@@ -1,10 +1,11 @@
 //! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use crate::journal::intent::{Delivery, Head, Millis, State};
+use super::expiring::Expiring;
+use crate::journal::intent::{Delivery, Head, Millis, State, StoredDue};
 use crate::outcome::LaunchId;
 
 /// The clock as the one who asks reads it.
@@ -31,10 +32,18 @@ pub(crate) struct Ledger {
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: HashMap<LaunchId, Head>,
+    /// Launches that are done or cancelled. They have no slot.
+    pub(super) expiring: Expiring,
+    /// Of launches that wait for a time, or did so until their attempt began: for which, and when that is over.
+    waits: Waits,
+    /// The same, from before the store was opened again in this life.
+    earlier: Waits,
     pending: usize,
     /// Which agent comes first.
     turn: usize,
 }
+
+type Waits = HashMap<LaunchId, (Millis, Duration)>;
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -96,6 +105,16 @@ impl Ready {
 }
 
 impl Ledger {
+    /// An empty ledger, in which names under which agents were known before stand for their names of today.
+    pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
+        let mut ledger = Self::default();
+        for (alias, today) in aliases {
+            let number = ledger.agents.number(today);
+            ledger.agents.numbers.insert(alias.clone(), number);
+        }
+        ledger
+    }
+
     /// The launch under this key of this agent.
     pub(crate) fn by_key(&self, agent: &str, key: u128) -> Option<LaunchId> {
         self.keys.get(&(*self.agents.numbers.get(agent)?, key)).copied()
@@ -122,27 +141,75 @@ impl Ledger {
         let (mut due, priority) = (head.recorded, head.terms.priority);
         let stands = match &head.state {
             State::Pending(wait) => {
-                // Whichever is shorter: a clock that went back does not prolong a wait.
-                let left =
-                    wait.map(|wait| wait.at.saturating_sub(now.wall).min(wait.wait)).unwrap_or_default();
+                let over = wait.map(|wait| self.begin_wait(id, wait, now)).unwrap_or_default();
                 due = wait.map_or(due, |wait| wait.at);
-                match left {
+                match over.saturating_sub(now.steady) {
                     _ if self.parked.contains(&id) => Stands::Parked,
-                    0 if head.suspect && head.terms.delivery == Delivery::AtLeastOnce => Stands::Suspect,
-                    0 => Stands::Ready,
-                    left => Stands::Delayed(now.steady.saturating_add(Duration::from_millis(left))),
+                    Duration::ZERO if head.suspect && head.terms.delivery == Delivery::AtLeastOnce => {
+                        Stands::Suspect
+                    }
+                    Duration::ZERO => Stands::Ready,
+                    _ => Stands::Delayed(over),
                 }
             }
             State::Running { .. } => Stands::Running { suspect: head.suspect },
-            _ => Stands::Over,
+            _ => {
+                self.waits.remove(&id);
+                Stands::Over
+            }
         };
         if let Stands::Running { .. } = stands {
             self.running.insert(id, head.clone());
         }
-        if let Some(key) = key {
-            self.keys.insert((agent, key), id);
+        if let Some(key) = key.filter(|_| !head.is_leaving()) {
+            // Two of them only where an agent was renamed: the latest counts.
+            let known = self.keys.entry((agent, key)).or_insert(id);
+            *known = id.max(*known);
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.add(at, id);
         }
         self.put(id, Slot { agent, priority, due, stands });
+    }
+
+    /// Forgets a launch that has ended: from now on its key is free.
+    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
+        self.lift(id);
+        self.parked.remove(&id);
+        let agent = self.agents.numbers.get(&head.agent);
+        if let Some(named) = agent.zip(key).map(|(agent, key)| (*agent, key)) {
+            // The key of a launch whose removal has begun may be another one's by now.
+            if self.keys.get(&named) == Some(&id) {
+                self.keys.remove(&named);
+            }
+        }
+        if let Some(at) = head.expires() {
+            self.expiring.remove(at, id);
+        }
+    }
+
+    /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
+    pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
+        let Self { parked, mut earlier, waits, .. } = std::mem::take(self);
+        earlier.extend(waits);
+        *self = Self { parked, earlier, ..Self::new(aliases) };
+    }
+
+    /// Everything that the store holds is here again.
+    pub(crate) fn end_anew(&mut self) {
+        self.earlier = Waits::new();
+    }
+
+    /// When a wait is over: after the shorter of the two, so that a clock that went back does not prolong it; or as it was,
+    /// if it has begun in this life.
+    fn begin_wait(&mut self, id: LaunchId, wait: StoredDue, now: Now) -> Duration {
+        let left = Duration::from_millis(wait.at.saturating_sub(now.wall).min(wait.wait));
+        let over = match self.earlier.get(&id) {
+            Some((at, over)) if *at == wait.at => *over,
+            _ => now.steady.saturating_add(left),
+        };
+        self.waits.insert(id, (wait.at, over));
+        over
     }
 
     /// Whether a suspect waits, and none runs.
@@ -173,8 +240,8 @@ impl Ledger {
         }
         if slot.stands != Stands::Over {
             self.pending += 1;
+            self.slots.insert(id, slot);
         }
-        self.slots.insert(id, slot);
     }
 
     fn lift(&mut self, id: LaunchId) -> Option<Slot> {

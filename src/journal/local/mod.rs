@@ -7,27 +7,38 @@
 //! |---|---|
 //! | `Local` | the journal: async, and every answer rests on what is durable |
 //! | `Embedded` | what is one, and so a [`Journal`](super::Journal) |
-//! | `Committer` | the thread that owns the store; requests that come meanwhile are one commit |
+//! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
 //! | `Ledger` | every launch by key, readiness and due time, in memory |
+//! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
 
+mod append;
 mod attempts;
 mod committer;
+mod debt;
+mod decision;
 mod embedded;
+mod expiring;
 mod ids;
 mod journal;
-mod key;
+pub(super) mod key;
 mod ledger;
+mod owner;
 mod payload;
 mod pieces;
 mod plan;
 mod reading;
 mod recovery;
+mod removal;
+mod sweep;
+mod turns;
 mod view;
 mod waiting;
 
 pub use embedded::Embedded;
 pub use journal::Local;
+#[cfg(feature = "sled")]
+pub(super) use pieces::{LONGEST_INLINE, PIECE};

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use super::attempts::Fence;
 use super::key;
 use super::ledger::Now;
-use super::plan::{Fence, Plan, damaged, read};
+use super::plan::{Plan, damaged, read};
 use crate::journal::JournalError;
 use crate::journal::exchange::Moved;
 use crate::journal::intent::{Head, State, Stored};
@@ -23,15 +24,19 @@ impl Plan {
     pub(crate) fn stage(&mut self, id: Option<LaunchId>, now: Now) -> Result<LaunchId, JournalError> {
         let id = id.unwrap_or_else(|| self.next_id(now));
         self.put(Kind::Staging, key::of(key::STAGING, id), &())?;
+        // Pieces are looked for in the store, not in what waits.
+        self.must_sync();
         Ok(id)
     }
 
     /// Marks a launch whose output is about to be written in pieces, unless its attempt is stale.
     pub(super) fn stage_output(&mut self, fence: Fence, now: Now) -> Result<Moved, JournalError> {
-        match self.current(fence)? {
-            Ok(_) => self.stage(Some(fence.id), now).map(|_| Ok(())),
-            Err(refused) => Ok(Err(refused)),
+        if let Err(refused) = self.current(fence)? {
+            return Ok(Err(refused));
         }
+        // What an earlier attempt has left, whose caller was gone before it was concluded.
+        self.remove_pieces(key::OUTPUTS, fence.id)?;
+        self.stage(Some(fence.id), now).map(|_| Ok(()))
     }
 
     /// The pieces of a launch are named by its head from now on, or are gone.
@@ -47,7 +52,9 @@ impl Plan {
         number: u32,
         bytes: &[u8],
     ) -> Result<(), JournalError> {
-        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)
+        self.put(Kind::Piece, key::piece(prefix, id, number), &bytes)?;
+        self.must_sync();
+        Ok(())
     }
 
     /// One piece of a payload.
@@ -59,14 +66,21 @@ impl Plan {
         read(Kind::Piece, &key, &record)
     }
 
-    /// Removes the pieces that are committed.
+    /// Removes the pieces that are committed, and those that wait for their commit.
     pub(super) fn remove_pieces(&mut self, prefix: &[u8], id: LaunchId) -> Result<(), JournalError> {
+        let prefix = key::of(prefix, id);
         let mut pieces = Vec::new();
-        self.store.scan(&key::of(prefix, id), None, &mut |key, _| {
+        self.store.scan(&prefix, None, &mut |key, _| {
             pieces.push(Change::Delete(key.to_vec()));
             Ok(ControlFlow::Continue(()))
         })?;
-        pieces.into_iter().for_each(|piece| self.change(piece));
+        for change in &self.batch {
+            match change {
+                Change::Put(key, _) if key.starts_with(&prefix) => pieces.push(Change::Delete(key.clone())),
+                Change::Put(..) | Change::Delete(_) => {}
+            }
+        }
+        self.batch.append(&mut pieces);
         Ok(())
     }
 

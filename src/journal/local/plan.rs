@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attempts::Attempts;
+use super::attempts::{Attempts, Begun, Fence};
+use super::debt::Debt;
 use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
 use super::waiting::News;
 use crate::journal::clock::to_millis;
-use crate::journal::exchange::{Appended, Claim, Intent};
-use crate::journal::intent::{Event, Head, Refused, State, Stored, StoredDue, StoredTerms, is_current, step};
+use crate::journal::exchange::{Appended, Intent};
+use crate::journal::intent::{
+    Delivery, Event, Head, Refused, State, Stored, StoredDue, StoredTerms, is_current, step,
+};
 use crate::journal::record::{self, Kind, RecordError};
 use crate::journal::store::{Change, LONGEST_VALUE, Store};
 use crate::journal::terms::Due;
@@ -32,35 +35,14 @@ pub(crate) struct Plan {
     pub(super) news: Arc<News>,
     /// What there will be to tell after the commit.
     pub(super) untold: Untold,
+    pub(super) debt: Debt,
 }
 
 /// News that are not durable yet.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    pending: bool,
-    ended: Vec<LaunchId>,
-}
-
-/// A launch whose attempt has begun.
-#[derive(Debug, Clone)]
-pub(super) struct Begun {
-    pub(super) id: LaunchId,
-    pub(super) epoch: u64,
-    pub(super) head: Head,
-}
-
-/// The attempt that a claim is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fence {
-    pub(super) id: LaunchId,
-    pub(super) epoch: u64,
-    pub(super) attempt: u32,
-}
-
-impl From<&Claim> for Fence {
-    fn from(claim: &Claim) -> Self {
-        Self { id: claim.id, epoch: claim.epoch, attempt: claim.attempt }
-    }
+    pub(super) pending: bool,
+    pub(super) ended: Vec<LaunchId>,
 }
 
 impl Plan {
@@ -78,6 +60,7 @@ impl Plan {
     pub(crate) fn commit(&mut self) -> Result<(), JournalError> {
         self.store.commit(&self.batch)?;
         self.attempts.commit();
+        self.debt.clear();
         self.batch.clear();
         self.waiting.clear();
         let Untold { pending, ended } = std::mem::take(&mut self.untold);
@@ -161,6 +144,9 @@ impl Plan {
                 begun.push(Begun { id, epoch: self.epoch, head });
             }
         }
+        if !begun.is_empty() {
+            self.must_sync();
+        }
         Ok(begun)
     }
 
@@ -174,6 +160,7 @@ impl Plan {
         let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
         let before = head.input.clone();
         let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
+        let is_outcome = matches!(event, Event::Succeed { .. } | Event::Fail { .. });
         if let Err(refused) = step(&mut head, event, now.wall) {
             if staged && !matches!(head.state, State::Done { .. }) {
                 self.remove_pieces(key::OUTPUTS, id)?;
@@ -191,12 +178,15 @@ impl Plan {
             self.unmark(id);
         }
         self.write(id, &mut head, now)?;
+        if !is_outcome || head.terms.delivery == Delivery::AtMostOnce {
+            self.must_sync();
+        }
         Ok(Ok(head))
     }
 
     /// Gives the attempts of these agents back that stand as running: whoever made them is gone. Says how many.
     pub(crate) fn give_back(&mut self, agents: &[String], now: Now) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| agents.contains(&head.agent);
+        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         for (id, attempt) in &left {
@@ -226,7 +216,7 @@ impl Plan {
 
     /// Whether a launch waits for a process that knows its agent, or can read its input.
     pub(crate) fn is_parked(&self, id: LaunchId, head: &Head) -> bool {
-        let unknown = !self.scope.agents.contains(&head.agent);
+        let unknown = !self.scope.agents.contains(self.scope.name_today(&head.agent));
         matches!(head.state, State::Pending(_)) && (unknown || self.ledger.is_parked(id))
     }
 
@@ -234,8 +224,8 @@ impl Plan {
         self.ids.next(now.wall)
     }
 
-    /// What is recorded of a launch.
-    pub(crate) fn head(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+    /// What is stored of a launch.
+    pub(super) fn stored(&self, id: LaunchId) -> Result<Option<Head>, JournalError> {
         if let Some(head) = self.ledger.running(id) {
             return Ok(Some(head.clone()));
         }
@@ -264,6 +254,12 @@ impl Plan {
         // The end of one suspect makes way for the next.
         self.untold.pending |= self.ledger.has_way_for_suspect();
         Ok(())
+    }
+
+    /// Whoever waits for the end of a launch learns that there is none; what has waited behind it may start.
+    pub(super) fn tell_of_removal(&mut self, id: LaunchId) {
+        self.untold.ended.push(id);
+        self.untold.pending = true;
     }
 
     pub(super) fn put<T: serde::Serialize>(
@@ -299,7 +295,7 @@ pub(super) fn key_of(head: &Head) -> Option<u128> {
 
 /// 128 bits of a text: for telling texts apart within one journal, not for keeping secrets.
 pub(super) fn fingerprint(text: &str) -> u128 {
-    crate::journal::digest::of(text.as_bytes())
+    crate::outcome::digest::of(text.as_bytes())
 }
 
 pub(super) fn read<T: serde::de::DeserializeOwned>(

@@ -22,17 +22,33 @@ pub(super) struct Part {
 }
 
 impl Plan {
+    /// Whether a launch belongs to one of these agents, by their names of today.
+    pub(super) fn is_of(&self, head: &Head, agents: &[String]) -> bool {
+        let name = self.scope.name_today(&head.agent);
+        agents.iter().any(|agent| agent == name)
+    }
+
     /// What is told of a launch.
-    pub(super) fn tell(&self, id: LaunchId) -> Result<Option<LaunchRecord>, JournalError> {
-        let head = self.head(id)?;
+    pub(super) fn tell(&mut self, id: LaunchId) -> Result<Option<LaunchRecord>, JournalError> {
+        let head = self.durable_head(id)?;
         Ok(head.map(|head| {
             let parked = self.is_parked(id, &head);
-            view::record(id, head, parked)
+            view::record(id, head, parked, &self.scope)
         }))
     }
 
+    /// What is recorded of a launch, once that is durable.
+    pub(super) fn durable_head(&mut self, id: LaunchId) -> Result<Option<Head>, JournalError> {
+        self.must_sync_what_is_told_of(id);
+        self.head(id)
+    }
+
     /// The launch under a key.
-    pub(super) fn tell_by_key(&self, agent: &str, name: &str) -> Result<Option<LaunchRecord>, JournalError> {
+    pub(super) fn tell_by_key(
+        &mut self,
+        agent: &str,
+        name: &str,
+    ) -> Result<Option<LaunchRecord>, JournalError> {
         let Some(id) = self.ledger.by_key(agent, fingerprint(name)) else { return Ok(None) };
         // The fingerprint may be that of another name.
         Ok(self.tell(id)?.filter(|record| record.key.as_deref() == Some(name)))
@@ -40,7 +56,7 @@ impl Plan {
 
     /// At most `max` launches that are meant, among the next thousand beyond `after`.
     pub(super) fn part(
-        &self,
+        &mut self,
         filter: &LaunchFilter,
         after: Option<LaunchId>,
         max: usize,
@@ -50,9 +66,12 @@ impl Plan {
         self.store.scan(key::HEADS, after.as_deref(), &mut |key, record| {
             let Some(id) = key::launch(key::HEADS, key) else { return Ok(ControlFlow::Continue(())) };
             let head: Head = read(Kind::Head, key, record)?;
+            if head.is_leaving() {
+                return Ok(ControlFlow::Continue(()));
+            }
             let parked = self.is_parked(id, &head);
-            if filter.matches(&head.agent, view::status(&head, parked)) {
-                part.found.push(view::record(id, head, parked));
+            if filter.matches(self.scope.name_today(&head.agent), view::status(&head, parked)) {
+                part.found.push(view::record(id, head, parked, &self.scope));
             }
             looked += 1;
             if looked < LOOKED_AT_ONCE && part.found.len() < max {

@@ -5,13 +5,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::attempts::Attempts;
+use super::debt::Debt;
 use super::ids::Ids;
 use super::key;
 use super::ledger::{Ledger, Now};
+use super::pieces::in_pieces;
 use super::plan::{Plan, Untold, key_of, read};
 use super::waiting::News;
 use crate::journal::failpoint::pass;
-use crate::journal::intent::{Event, Head, State, step};
+use crate::journal::intent::{Event, Head, State, Stored, step};
 use crate::journal::record::Kind;
 use crate::journal::store::Store;
 use crate::journal::{JournalError, Scope};
@@ -32,9 +34,11 @@ impl Plan {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
-        let (ids, ledger, attempts) = (Ids::default(), Ledger::default(), Attempts::default());
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
-        let mut plan = Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold };
+        let debt = Debt::default();
+        let mut plan =
+            Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -43,13 +47,16 @@ impl Plan {
 
     /// Opens the store again after a commit has failed. Attempts that are being made go on.
     pub(crate) fn reopen(&mut self, now: Now) -> Result<(), JournalError> {
-        self.batch.clear();
-        self.waiting.clear();
+        self.keep_debt();
         self.untold = Untold::default();
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
-        self.ledger = Ledger::default();
+        self.pay_debt()?;
+        self.ledger.begin_anew(&self.scope.aliases);
         self.load(now)?;
+        self.ledger.end_anew();
+        let running = |id, attempt| self.ledger.running(id).is_some_and(|head| head.attempt == attempt);
+        self.attempts.keep(running);
         // What seemed to have failed may be there.
         self.news.ready.send_replace(());
         self.news.ends.tell_all();
@@ -87,8 +94,12 @@ impl Plan {
             Ok(ControlFlow::Continue(()))
         })?;
         for (id, mut head, event) in left {
+            let large = in_pieces(&head.input);
             // Refused only if it has ended, and then it would not be here.
             let _ = step(&mut head, event, now.wall);
+            if large && head.input == Stored::Gone {
+                self.remove_pieces(key::INPUTS, id)?;
+            }
             self.write(id, &mut head, now)?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! A launch's head, as it is told to others.
 
 use crate::journal::clock::from_millis;
+use crate::journal::contract::Scope;
 use crate::journal::intent::{Ended, Head, State};
 use crate::journal::launch_record::{AttemptEnd, LaunchRecord, LaunchStatus};
 use crate::journal::terms::Terms;
@@ -20,7 +21,7 @@ pub(super) fn status(head: &Head, parked: bool) -> LaunchStatus {
 }
 
 /// What is told of a launch.
-pub(super) fn record(id: LaunchId, head: Head, parked: bool) -> LaunchRecord {
+pub(super) fn record(id: LaunchId, head: Head, parked: bool, scope: &Scope) -> LaunchRecord {
     let status = status(&head, parked);
     let due = match head.state {
         State::Pending(Some(due)) => Some(from_millis(due.at)),
@@ -45,7 +46,7 @@ pub(super) fn record(id: LaunchId, head: Head, parked: bool) -> LaunchRecord {
         unwanted: matches!(head.state, State::Running { cancel: true, .. }),
         history: head.history.into_iter().map(end).collect(),
         terms: Terms::from(&head.terms),
-        agent: head.agent,
+        agent: scope.name_today(&head.agent).to_owned(),
         key: head.key,
     }
 }

@@ -42,28 +42,33 @@ impl Waiting {
             room.waiting += 1;
             room.end.clone()
         };
-        let chair = Chair { rooms: Arc::clone(&self.rooms), id };
+        let chair = Chair { rooms: Arc::clone(&self.rooms), id, end: end.clone() };
         async move {
             let _chair = chair;
             end.cancelled().await;
         }
     }
 
-    /// A launch has ended.
+    /// A launch has ended. Who comes later waits elsewhere: for the next end, if this one is taken back.
     pub(super) fn tell(&self, id: LaunchId) {
-        if let Some(room) = lock(&self.rooms).get(&id) {
+        if let Some(room) = lock(&self.rooms).remove(&id) {
             room.end.cancel();
         }
     }
 
     /// It is not known which launches have ended: everybody looks.
     pub(super) fn tell_all(&self) {
-        lock(&self.rooms).values().for_each(|room| room.end.cancel());
+        lock(&self.rooms).drain().for_each(|(_, room)| room.end.cancel());
     }
 
     /// Nobody will be told any more.
     pub(super) fn close(&self) {
         self.closing.cancel();
+    }
+
+    /// Waits until nobody will be told any more.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.closing.clone().cancelled_owned()
     }
 }
 
@@ -71,11 +76,16 @@ impl Waiting {
 struct Chair {
     rooms: Arc<Rooms>,
     id: LaunchId,
+    end: CancellationToken,
 }
 
 impl Drop for Chair {
     fn drop(&mut self) {
         let mut rooms = lock(&self.rooms);
+        // Once told, the room is gone, and another one may be in its place.
+        if self.end.is_cancelled() {
+            return;
+        }
         if let Some(room) = rooms.get_mut(&self.id) {
             room.waiting -= 1;
             if room.waiting == 0 {

@@ -174,7 +174,7 @@ pub(super) fn make_new(path: &Path) -> io::Result<()> {
 
 /// Syncs the entry of a directory in its parent. A parent that may not be read cannot be synced; then the directory was
 /// made by somebody else, who is answerable for it.
-fn sync_parent(path: &Path) -> Result<(), JournalError> {
+pub(super) fn sync_parent(path: &Path) -> Result<(), JournalError> {
     let Some(parent) = path.parent() else { return Ok(()) };
     match durable::sync_directory(parent) {
         Err(error) if error.kind() == JournalErrorKind::NotWritable => Ok(()),

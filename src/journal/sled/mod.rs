@@ -29,13 +29,17 @@
 
 mod database;
 mod directory;
+mod draft;
 mod durable;
 mod opening;
 mod quarantine;
 mod renewal;
+mod rescue;
 mod store;
 mod watermark;
 
+pub(crate) use draft::Draft;
 #[cfg(feature = "failpoints")]
 pub(crate) use renewal::Compaction;
+pub(crate) use rescue::Rescue;
 pub(crate) use store::SledStore;

@@ -92,7 +92,7 @@ fn finish(directory: &Directory, aside: &Path) -> Result<PathBuf, JournalError> 
 }
 
 /// The sibling whose name is longer by a suffix.
-fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
+pub(super) fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
     let mut name = path.file_name()?.to_owned();
     name.push(".");
     name.push(suffix);

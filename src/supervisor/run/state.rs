@@ -1,11 +1,10 @@
 //! The state of a run.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Arrivals;
 use super::bench::Bench;
@@ -19,7 +18,7 @@ use super::record::Record;
 use super::seat::{Moment, NEVER, Seat};
 use super::work::Work;
 use crate::agent::{AgentContext, Body, Home, RunInfo};
-use crate::outcome::{Cause, Failure, Outcome, Parts, RunId};
+use crate::outcome::{Cause, Failure, Outcome, Parts};
 use crate::policy::{Restart, jitter};
 use crate::supervisor::contain::{Contained, EachContained, discard, lock, try_lock};
 
@@ -80,12 +79,9 @@ impl<W: Work> Run<W> {
         let Order { work, source, roster, limits, goal, recorder, .. } = order;
         let patience = limits.queue_timeout.map_or(NEVER, nanos);
         let queue = Queue::new(source, limits.concurrency, patience);
-        let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
         let body = parent.map(AgentContext::enter_body);
         let home = lodging.map(|lodging| Arc::clone(&lodging.tree) as Home);
-        let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
-        let info = RunInfo { id, start, roster, cancelled, home, host };
-        let control = Control::new(info, limits);
+        let control = Control::new(RunInfo::new(roster, parent, home), limits);
         Self {
             work: Contained::new(work),
             goal,

@@ -20,6 +20,7 @@ mod resident;
 mod root;
 mod service;
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -53,9 +54,14 @@ pub(crate) struct Tree {
     pub(crate) gate: Gate,
     pub(crate) supervisors: Vec<Arc<Supervisor>>,
     pub(crate) intensity: Intensity,
+    /// What the layers above keep with the tree, so that attempts find it.
+    annex: Option<Annex>,
     /// Set once, at the end.
     end: watch::Sender<Option<End>>,
 }
+
+/// What the layers above keep with a tree. They know its type.
+pub(crate) type Annex = Arc<dyn Any + Send + Sync>;
 
 /// The tree as its residents know it.
 pub struct TreeRef(Weak<Tree>);
@@ -71,10 +77,11 @@ impl Tree {
         supervisors: Vec<Supervisor>,
         intensity: Intensity,
         parent: Option<Parent>,
+        annex: Option<Annex>,
     ) -> Result<TreeHandle, String> {
         let supervisors = supervisors.into_iter().map(Arc::new).collect();
         let (root, gate, end) = (OnceLock::new(), Gate::default(), watch::Sender::new(None));
-        let tree = Arc::new(Self { root, gate, supervisors, intensity, end });
+        let tree = Arc::new(Self { root, gate, supervisors, intensity, annex, end });
         for resident in tree.supervisors.iter().flat_map(|supervisor| supervisor.residents()) {
             resident.join(&TreeRef(Arc::downgrade(&tree)));
         }
@@ -92,6 +99,11 @@ impl Tree {
     /// The tree that a run belongs to, if its attempts are a system's.
     pub(crate) fn of(attempt: &AgentContext) -> Option<Arc<Self>> {
         attempt.home().and_then(|home| home.downcast().ok())
+    }
+
+    /// What the layers above keep with the tree.
+    pub(crate) fn annex(&self) -> Option<Annex> {
+        self.annex.clone()
     }
 
     /// The root's cell, while there is a root.

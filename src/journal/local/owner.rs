@@ -1,0 +1,149 @@
+//! The thread that owns the store, and makes commits of requests.
+//!
+//! With an interval, requests that may be answered before their commit are, and the commit follows within the interval;
+//! whatever must not wait is committed at once, and takes along what came before it.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::committer::{Answer, Desk, Request};
+use super::ledger::Now;
+use super::plan::Plan;
+use crate::journal::failpoint::pass;
+use crate::journal::{JournalError, JournalErrorKind};
+
+/// How many changes are committed together: more would only make those wait who came first.
+const LARGEST_BATCH: usize = 256;
+
+/// The thread that owns the store.
+pub(super) struct Owner {
+    plan: Plan,
+    desk: Arc<Desk>,
+    /// Why the store must be opened again before anything is written.
+    broken: Option<JournalError>,
+    /// How long an answer may come before its commit.
+    interval: Option<Duration>,
+    /// When the oldest change was answered that is not committed.
+    owed_since: Option<Instant>,
+}
+
+/// What there is to do.
+enum Next {
+    Requests(Vec<Request>),
+    /// The interval is over.
+    Commit,
+    End,
+}
+
+impl Owner {
+    pub(super) fn new(plan: Plan, desk: Arc<Desk>, interval: Option<Duration>) -> Self {
+        Self { plan, desk, broken: None, interval, owed_since: None }
+    }
+
+    /// Works until the journal is closed and nothing is owed.
+    pub(super) fn work(mut self) {
+        loop {
+            match self.next() {
+                Next::Requests(requests) => self.carry_out(requests),
+                Next::Commit => drop(self.commit(&mut Vec::new())),
+                Next::End => break,
+            }
+        }
+        self.commit(&mut Vec::new());
+    }
+
+    fn next(&self) -> Next {
+        let mut queue = self.desk.queue();
+        loop {
+            if !queue.requests.is_empty() {
+                queue.busy = true;
+                return Next::Requests(std::mem::take(&mut queue.requests));
+            }
+            if queue.closed {
+                return Next::End;
+            }
+            let Some(since) = self.owed_since else {
+                self.desk.rest(&mut queue);
+                queue = self.desk.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = self.interval.unwrap_or_default().saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Next::Commit;
+            }
+            let waited = self.desk.work.wait_timeout(queue, left);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn carry_out(&mut self, requests: Vec<Request>) {
+        let mut answers = Vec::with_capacity(requests.len());
+        let queued = pass("journal.queued").map_err(JournalError::from).err();
+        let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
+        for Request { now, ask } in requests {
+            let answer = ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now);
+            match answer {
+                Some(answer) if self.interval.is_some() && !self.plan.is_urgent() => {
+                    answer(Ok(()));
+                    self.owe();
+                }
+                answer => answers.extend(answer),
+            }
+            if self.plan.changes() >= LARGEST_BATCH {
+                broken = broken.or(self.commit(&mut answers));
+            }
+        }
+        if !answers.is_empty() {
+            self.commit(&mut answers);
+        }
+    }
+
+    /// What is planned so far was answered for.
+    fn owe(&mut self) {
+        if self.plan.owe() {
+            self.owed_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
+    fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
+        self.owed_since = None;
+        let error = self.write().err();
+        if let Some(error) = &error {
+            tracing::error!(%error, "a commit of the journal has failed");
+            self.broken = Some(error.clone());
+            self.plan.alarm();
+        }
+        for answer in answers.drain(..) {
+            answer(error.as_ref().map_or(Ok(()), Err));
+        }
+        error
+    }
+
+    /// Makes what was planned durable, if anything was.
+    fn write(&mut self) -> Result<(), JournalError> {
+        if self.broken.is_some() || !self.plan.is_dirty() {
+            return Ok(());
+        }
+        pass("journal.planned")?;
+        self.plan.commit()?;
+        // From here on nothing can fail: the answers have only to arrive.
+        let _ = pass("journal.synced");
+        Ok(())
+    }
+
+    /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.
+    fn heal(&mut self, now: Now) -> Option<JournalError> {
+        let error = self.broken.take()?;
+        if error.kind() == JournalErrorKind::NotSynced {
+            self.broken = Some(error.clone());
+            return Some(error);
+        }
+        if let Err(error) = self.plan.reopen(now) {
+            self.broken = Some(error.clone());
+            return Some(error);
+        }
+        tracing::info!("the journal works again");
+        None
+    }
+}
