@@ -11,10 +11,10 @@ use sortie::journal::{Appended, Delivery, Due, Intent, Journal, Scope, Terms};
 use sortie::probe::{StoreProbe, Trap};
 use sortie::{
     AgentContext, AgentRef, Backoff, EndedBy, JournalErrorKind, LaunchError, LaunchErrorKind, LaunchFilter,
-    LaunchId, LaunchRecord, LaunchStatus, Restart, SledJournal, System, WallClock, agent_fn,
+    LaunchId, LaunchRecord, LaunchStatus, Outcome, Restart, SledJournal, System, Ticket, WallClock, agent_fn,
 };
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::directory::{copy, names};
 use crate::doomed::{Doomed, Scene, builder, note, work};
@@ -51,11 +51,16 @@ async fn recorded(scene: &Scene, delivery: Delivery) -> LaunchId {
     id
 }
 
+/// The outcome of a launch, which there must be within an hour.
+async fn result(ticket: &Ticket<u32>) -> Outcome<u32> {
+    timeout(HOUR, ticket.result()).await.expect("it is never done").unwrap()
+}
+
 /// The launch under the key `k` is this one; it gives its value, and no body of it begins any more.
 async fn is_one_and_done(scene: &Scene, system: &System, agent: &AgentRef<u32, u32>, id: LaunchId) {
     let known = system.launch(agent, 7).key("k").await.unwrap();
     assert_eq!((known.id(), known.is_known()), (id, true));
-    assert_eq!(known.result().await.unwrap().unwrap(), 7);
+    assert_eq!(result(&known).await.unwrap(), 7);
     let begun = scene.begun();
     sleep(HOUR).await;
     assert_eq!(scene.begun(), begun);
@@ -226,7 +231,7 @@ async fn once_more_or_never(scene: &Scene, id: LaunchId, delivery: Delivery) {
     let began = Instant::now();
     let (system, _agent) = scene.restart().await;
     let ticket = system.ticket::<u32>(id).unwrap();
-    let result = ticket.result().await.unwrap();
+    let result = result(&ticket).await;
     assert!(began.elapsed() < 10 * MS, "{:?}", began.elapsed());
     let record = ticket.record().await.unwrap();
     let ends: Vec<_> = record.history.iter().map(|end| (end.attempt, end.by)).collect();
@@ -480,7 +485,7 @@ async fn p13_cancel_requested_and_the_body_still_running() {
         assert_eq!(said.get(1).map(String::as_str), answer, "{fault}");
         let (system, _agent) = scene.restart().await;
         let ticket = system.ticket::<u32>(said[0].parse().unwrap()).unwrap();
-        assert_eq!(ticket.result().await.unwrap().is_ok(), status == LaunchStatus::Done, "{fault}");
+        assert_eq!(result(&ticket).await.is_ok(), status == LaunchStatus::Done, "{fault}");
         assert!(!ticket.cancel().await.unwrap(), "{fault}");
         sleep(HOUR).await;
         let record = ticket.record().await.unwrap();
@@ -605,7 +610,7 @@ async fn p20_a_failed_write_is_an_error_and_nothing_is_written_before_a_reopen()
         drop(open);
         let ticket = system.launch(&agent, 7).key("k").await.unwrap();
         is_one_and_done(&scene, &system, &agent, ticket.id()).await;
-        assert_eq!(kept.result().await.unwrap().unwrap(), 7);
+        assert_eq!(result(&kept).await.unwrap(), 7);
         assert_eq!((scene.begun(), system.status().supervisors[0].deaths), (vec![1, 1], 0), "{point}");
     }
 }
