@@ -53,10 +53,13 @@ pub use system::{
     Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,
 };
 
-/// Not for users: the journal's stores and their failpoints, for the crate's own tests.
-#[cfg(all(feature = "failpoints", feature = "sled"))]
+/// Not for users: the journal's stores, and the failpoints, for the crate's own tests.
+#[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub mod probe {
-    pub use crate::journal::probe::{Pairs, Shelf, ShelfFault, ShelfJournal, StoreProbe, Trap};
+    pub use crate::journal::failpoint::Trap;
+    #[cfg(feature = "sled")]
+    pub use crate::journal::probe::{Pairs, Shelf, ShelfFault, ShelfJournal, StoreProbe};
+    #[cfg(feature = "sled")]
     pub use crate::journal::sample::Sample;
 }

@@ -22,7 +22,6 @@ mod clock;
 mod contract;
 mod error;
 mod exchange;
-#[cfg(feature = "sled")]
 pub(crate) mod failpoint;
 mod intent;
 mod launch_record;

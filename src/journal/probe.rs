@@ -1,13 +1,10 @@
 //! The stores, open to the crate's own tests.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::contract::Durability;
-use super::failpoint::{self, Armed, Fault};
 use super::local::{Embedded, Local};
 use super::sled::{Compaction, SledStore};
 use super::store::memory::MemoryStore;
@@ -172,33 +169,5 @@ impl Embedded for ShelfJournal {
 
     fn promises(&self) -> Durability {
         Durability::Immediate
-    }
-}
-
-/// An armed failpoint. Dropping it disarms it.
-#[must_use]
-pub struct Trap {
-    _armed: Armed,
-}
-
-impl Trap {
-    /// A point fails with this error for one directory.
-    pub fn fail(directory: &Path, point: &str, error: io::ErrorKind) -> Self {
-        Self { _armed: failpoint::arm(directory, point, 0, Fault::Fail(error)) }
-    }
-
-    /// A point panics, once it has been passed so many times.
-    pub fn panic(directory: &Path, point: &str, passes: u64) -> Self {
-        Self { _armed: failpoint::arm(directory, point, passes, Fault::Panic) }
-    }
-
-    /// A point takes longer.
-    pub fn delay(directory: &Path, point: &str, time: Duration) -> Self {
-        Self { _armed: failpoint::arm(directory, point, 0, Fault::Delay(time)) }
-    }
-
-    /// A point kills the process, once it has been passed so many times.
-    pub fn kill(directory: &Path, point: &str, passes: u64) -> Self {
-        Self { _armed: failpoint::arm(directory, point, passes, Fault::Kill) }
     }
 }

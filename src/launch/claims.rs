@@ -92,7 +92,7 @@ impl Claims {
         let _ = self.changes.next().now_or_never();
         let mut patience = Patience::default();
         let Claimable { claims, next_due } = loop {
-            match self.dispatcher.journal.claim(&self.room.wants(), permits.len()).await {
+            match self.dispatcher.claim(&self.room.wants(), permits.len()).await {
                 Ok(claimed) => break claimed,
                 Err(error) if !is_transient(&error) => return Err(error),
                 Err(_) => {

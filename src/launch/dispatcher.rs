@@ -12,7 +12,8 @@ use super::bytes::Runnable;
 use super::life::Life;
 use super::room::Room;
 use crate::agent::Bodies;
-use crate::journal::{Journal, JournalError};
+use crate::journal::failpoint::pass;
+use crate::journal::{Claims, Journal, JournalError, Want};
 use crate::supervisor::lock;
 use crate::supervisor::tree::{Phase, Service, Tree};
 
@@ -60,6 +61,12 @@ impl Dispatcher {
         let begun = lock(&self.begun).close();
         let names: Vec<_> = self.agents.keys().cloned().collect();
         self.journal.release_all(&names, &begun).await
+    }
+
+    /// Claims at most so many attempts that can be made now.
+    pub(super) async fn claim(&self, wants: &[Want], most: usize) -> Result<Claims, JournalError> {
+        pass("launch.claiming")?;
+        self.journal.claim(wants, most).await
     }
 
     /// One life, from its first claim to its last record.

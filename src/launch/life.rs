@@ -17,6 +17,7 @@ use super::patience::{Patience, is_transient};
 use super::sweeper;
 use super::work::Attempts;
 use crate::agent::{Launches, Roster};
+use crate::journal::failpoint::pass;
 use crate::journal::{Claim, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
 use crate::outcome::{Cause, Failure};
 use crate::policy::Limits;
@@ -89,6 +90,7 @@ impl Life {
         let Some(claimed) = lock(&self.under_way).remove(&fed.index) else { return Ok(()) };
         let Claimed { claim, gone, permit } = claimed;
         let journal = &self.dispatcher.journal;
+        pass("launch.concluding")?;
         let concluded = match fed.outcome {
             Ok(output) if output.len() > journal.capabilities().longest_payload => {
                 let failed = too_long(&claim.agent, output.len(), journal.capabilities().longest_payload);
@@ -112,6 +114,7 @@ impl Life {
             },
         };
         self.begun.conclude(claim.id, claim.attempt);
+        pass("launch.recorded")?;
         report(&claim, concluded);
         drop(permit);
         Ok(())

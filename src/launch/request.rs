@@ -12,6 +12,7 @@ use super::error::{LaunchError, LaunchErrorKind};
 use super::launcher::Admitted;
 use super::ticket::Ticket;
 use crate::agent::{AgentContext, AgentRef, Lineage, Payload};
+use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
 use crate::outcome::digest;
 use crate::policy::Restart;
@@ -147,6 +148,7 @@ impl<O> Launch<O> {
     async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
         let derived = self.is_derived();
         let (journal, intent) = self.prepare()?;
+        pass("launch.called").map_err(|error| LaunchErrorKind::Journal(error.into()))?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
         ticket(&journal, appended.first().copied(), derived)
     }

@@ -11,6 +11,7 @@ use super::begun::Begun;
 use super::bytes::Runnable;
 use super::room::Permit;
 use crate::agent::{AgentContext, Body};
+use crate::journal::failpoint::pass;
 use crate::outcome::{AgentError, LaunchId};
 use crate::supervisor::{Policy, Work};
 
@@ -96,11 +97,14 @@ impl Work for Attempts {
         Box::pin(async move {
             // Outlives the agent's code, and what that leaves running.
             let slot = slot;
+            pass("launch.before_body")?;
             let (id, attempt) = slot.attempt;
             if !slot.begun.begin(id, attempt) {
                 return Err(AgentError::fatal("it was given back before it began"));
             }
-            agent.attempt_owned(input, cx).await
+            let output = agent.attempt_owned(input, cx).await;
+            pass("launch.after_body")?;
+            output
         })
     }
 }

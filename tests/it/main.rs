@@ -18,9 +18,13 @@ mod blocking;
 mod buffered;
 mod child_launches;
 mod context;
+#[cfg(unix)]
+mod crash_points;
 mod dead_letters;
 mod directory;
 mod discard_kills;
+#[cfg(unix)]
+mod doomed;
 mod drops;
 mod endings;
 mod examples;
@@ -38,6 +42,8 @@ mod journal_model;
 mod journal_store;
 mod keyed_stream;
 mod lanes;
+#[cfg(unix)]
+mod launch_faults;
 mod launch_kills;
 mod launch_lanes;
 mod launch_listing;

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::ledger::Now;
 use super::owner::Owner;
 use super::plan::Plan;
+use super::waiting::News;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// How many requests may wait at once; more wait outside.
@@ -63,7 +64,7 @@ impl Committer {
         let desk = Arc::<Desk>::default();
         let theirs = Arc::clone(&desk);
         let thread = std::thread::Builder::new().name("sortie-journal".to_owned());
-        let ended = Ended(Arc::clone(&desk));
+        let ended = Ended { desk: Arc::clone(&desk), news: Arc::clone(&plan.news) };
         let work = move || {
             // Dropped after the store, also if that panics.
             let _ended = ended;
@@ -190,16 +191,24 @@ impl Drop for Hold {
 }
 
 /// Tells everybody that the thread has ended, however it did.
-struct Ended(Arc<Desk>);
+struct Ended {
+    desk: Arc<Desk>,
+    news: Arc<News>,
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        (queue.closed, queue.ended) = (true, true);
+        let mut queue = self.desk.queue();
+        queue.closed = true;
         // Whoever still waits learns it with the request.
         let requests = std::mem::take(&mut queue.requests);
         drop(queue);
         drop(requests);
-        self.0.rests.notify_all();
+        // Who waits for news asks again, and learns that there will be none.
+        self.news.ready.send_replace(());
+        self.news.ends.close();
+        // At last, because until then a paused clock stands still.
+        self.desk.queue().ended = true;
+        self.desk.rests.notify_all();
     }
 }

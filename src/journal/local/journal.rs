@@ -20,6 +20,7 @@ use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
 use crate::journal::exchange::{Claim, Claims, Moved, Want};
+use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
@@ -96,7 +97,9 @@ impl Local {
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let starting = tokio::task::spawn_blocking(move || {
             let mut plan = Plan::open(store, scope, news, now)?;
+            pass("recovery.planned")?;
             plan.commit_recovery()?;
+            pass("recovery.synced")?;
             Committer::start(plan, interval)
         });
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);

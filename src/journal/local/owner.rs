@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::committer::{Answer, Desk, Request};
 use super::ledger::Now;
 use super::plan::Plan;
+use crate::journal::failpoint::pass;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// How many changes are committed together: more would only make those wait who came first.
@@ -77,7 +78,8 @@ impl Owner {
 
     fn carry_out(&mut self, requests: Vec<Request>) {
         let mut answers = Vec::with_capacity(requests.len());
-        let mut broken = requests.first().and_then(|first| self.heal(first.now));
+        let queued = pass("journal.queued").map_err(JournalError::from).err();
+        let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
         for Request { now, ask } in requests {
             let answer = ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now);
             match answer {
@@ -106,9 +108,7 @@ impl Owner {
     /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
     fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
         self.owed_since = None;
-        let committed =
-            if self.broken.is_none() && self.plan.is_dirty() { self.plan.commit() } else { Ok(()) };
-        let error = committed.err();
+        let error = self.write().err();
         if let Some(error) = &error {
             tracing::error!(%error, "a commit of the journal has failed");
             self.broken = Some(error.clone());
@@ -118,6 +118,18 @@ impl Owner {
             answer(error.as_ref().map_or(Ok(()), Err));
         }
         error
+    }
+
+    /// Makes what was planned durable, if anything was.
+    fn write(&mut self) -> Result<(), JournalError> {
+        if self.broken.is_some() || !self.plan.is_dirty() {
+            return Ok(());
+        }
+        pass("journal.planned")?;
+        self.plan.commit()?;
+        // From here on nothing can fail: the answers have only to arrive.
+        let _ = pass("journal.synced");
+        Ok(())
     }
 
     /// Opens the store again if the last commit has failed. Gives the error for as long as that fails too.

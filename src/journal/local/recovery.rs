@@ -12,6 +12,7 @@ use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
 use super::plan::{Plan, Untold, key_of, read};
 use super::waiting::News;
+use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, State, Stored, step};
 use crate::journal::record::Kind;
 use crate::journal::store::Store;
@@ -67,6 +68,7 @@ impl Plan {
     pub(crate) fn commit_recovery(&mut self) -> Result<(), JournalError> {
         for some in self.batch.chunks(RECOVERED_AT_ONCE) {
             self.store.commit(some)?;
+            pass("recovery.part")?;
         }
         self.batch.clear();
         self.waiting.clear();

@@ -11,6 +11,7 @@ use super::ledger::Now;
 use super::pieces::in_pieces;
 use super::plan::{Plan, key_of};
 use crate::journal::JournalError;
+use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, Refused, State, step};
 use crate::journal::store::Change;
 use crate::outcome::LaunchId;
@@ -78,11 +79,4 @@ impl Plan {
         }
         Ok(pieces)
     }
-}
-
-/// Passes a failpoint. A journal does not know where its store stands: only a whole process can be armed.
-fn pass(_point: &'static str) -> Result<(), JournalError> {
-    #[cfg(feature = "sled")]
-    crate::journal::failpoint::hit(_point, std::path::Path::new(""))?;
-    Ok(())
 }
