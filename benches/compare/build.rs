@@ -3,7 +3,7 @@
 use std::{env, fs, process::Command};
 
 /// The packages whose versions stand above every table.
-const NAMED: [&str; 5] = ["sortie", "tokio", "futures", "ractor", "kameo"];
+const NAMED: [&str; 6] = ["sortie", "tokio", "futures", "ractor", "kameo", "sled"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
