@@ -35,7 +35,8 @@ fn main() -> ExitCode {
         }
         Ok(Request::Run(arguments)) => run(arguments),
         Ok(Request::Probe(probe, words)) => {
-            println!("{}", probe(&words));
+            let figures = probe(&words).iter().map(f64::to_string).collect::<Vec<_>>();
+            println!("{}", figures.join(" "));
             ExitCode::SUCCESS
         }
         Err(message) => {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, process};
@@ -39,8 +39,13 @@ impl Place {
     /// takes time of whoever syncs next.
     pub fn clear(&self) {
         for given in 1..=self.given.get() {
-            remove(&self.path.join(given.to_string()));
+            Self::remove(&self.path.join(given.to_string()));
         }
+    }
+
+    /// Removes what is at a path. What cannot be removed takes space, and does no harm.
+    pub fn remove(path: &Path) {
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
 
     /// How long the disk takes to make the bytes of one job durable: the median of some.
@@ -53,28 +58,26 @@ impl Place {
         let [before, after] = [before, self.sync_p50()].map(|p50| p50.as_secs_f64() * 1e6);
         let file_system = file_system(&self.path).unwrap_or_else(|| "file system unknown".to_owned());
         format!(
-            "disk:       {file_system}, append of {BYTES} B + fdatasync p50 {before:.0} µs before, {after:.0} µs after, on one thread",
+            "disk:       {file_system}; write of {BYTES} B + fdatasync, one thread: p50 {before:.0} µs before, {after:.0} µs after",
         )
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        remove(&self.path);
+        Self::remove(&self.path);
     }
 }
 
-/// What cannot be removed takes space, and does no harm.
-fn remove(path: &Path) {
-    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-}
-
+/// Within a file that is long enough already: what a sync of a longer one takes is the file system's.
 fn sync_p50(path: &Path) -> Duration {
-    let mut file = File::create(path).expect("there is a disk to write to");
+    let file = File::create(path).expect("there is a disk to write to");
+    file.set_len((SYNCS * BYTES) as u64).and_then(|()| file.sync_all()).expect("the disk is not full");
     let mut took: Vec<_> = (0..SYNCS)
-        .map(|_| {
+        .map(|sync| {
             let start = Instant::now();
-            file.write_all(&[0; BYTES]).and_then(|()| file.sync_data()).expect("the disk is not full");
+            let written = file.write_all_at(&[1; BYTES], (sync * BYTES) as u64);
+            written.and_then(|()| file.sync_data()).expect("the disk is not full");
             start.elapsed()
         })
         .collect();

@@ -7,11 +7,18 @@
 //! | [`job`](job::job) | what is recorded: 200 bytes |
 //! | [`Demand`](callers::Demand) | callers, each of which waits until its job is recorded before it asks again |
 //! | [`RawLog`](raw_log::RawLog) | a log and a thread that syncs it: what no journal with the same disk can beat |
+//! | [`Ran`](ran::Ran) | which jobs have run |
 //! | [`Gate`](sortie::Gate) | a sortie system whose launches wait until they shall run |
+//! | `apalis`, `effectum` | queues on SQLite, with the feature `sqlite` of this package |
 
+#[cfg(feature = "sqlite")]
+pub mod apalis;
 pub mod callers;
 pub mod disk;
+#[cfg(feature = "sqlite")]
+pub mod effectum;
 pub mod job;
+pub mod ran;
 pub mod raw_log;
 pub mod sortie;
 

@@ -14,9 +14,13 @@ use super::callers::Recorder;
 /// Whatever else is launched is recorded, and not claimed before that.
 pub struct Gate {
     pub system: System,
-    pub job: AgentRef<String, usize>,
+    job: AgentRef<String, usize>,
     gate: Arc<Semaphore>,
+    slots: usize,
 }
+
+/// The name of the agent that waits at the gate.
+pub const GATE: &str = "gate";
 
 impl Gate {
     /// Starts the system over a fresh journal; `job` is the agent whose launches wait.
@@ -39,19 +43,19 @@ impl Gate {
                 Ok(())
             }
         });
-        let gatekeeper = builder.register(gatekeeper.named("gate"));
+        let gatekeeper = builder.register(gatekeeper.named(GATE));
         let job = builder.register(job);
         let system = builder.start().await.expect("a system can be started");
         for _ in 0..slots {
             system.launch(&gatekeeper, ()).await.expect("a launch can be recorded");
         }
         all_wait.notified().await;
-        Self { system, job, gate }
+        Self { system, job, gate, slots }
     }
 
     /// Lets those at the gate end, and with them begins what waits for their slots.
     pub fn open(&self) {
-        self.gate.add_permits(1);
+        self.gate.add_permits(self.slots);
     }
 
     /// Ends the system. What has not run is still recorded.
