@@ -7,7 +7,7 @@ use std::time::Instant;
 use sortie::{AgentContext, AgentRef, LaunchId, System, agent_fn};
 
 use super::SLOTS;
-use crate::suites::durable::callers::fill;
+use crate::suites::durable::fill::fill;
 use crate::suites::durable::ran::Ran;
 use crate::suites::durable::sortie::Gate;
 

@@ -49,9 +49,9 @@ fn build() -> PathBuf {
         .expect("cargo can be started");
     assert!(built.status.success(), "effectum's program cannot be built");
     let messages = String::from_utf8(built.stdout).expect("cargo's messages are JSON");
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    programs.last().expect("cargo names what it has built")
+    programs.next_back().expect("cargo names what it has built")
 }

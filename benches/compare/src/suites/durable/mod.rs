@@ -17,6 +17,7 @@ pub mod callers;
 pub mod disk;
 #[cfg(feature = "sqlite")]
 pub mod effectum;
+pub mod fill;
 pub mod job;
 pub mod ran;
 pub mod raw_log;

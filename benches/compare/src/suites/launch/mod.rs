@@ -15,7 +15,7 @@
 //! | `raw-fdatasync` | bytes at the end of a file; the limit, and the baseline | `fdatasync`, once for all that wait |
 //! | `apalis-full` | a row with an id in SQLite, found by that and by readiness | `synchronous=FULL` on a WAL: `fdatasync` for each |
 //! | `apalis-default` | the same | `synchronous=OFF`, which apalis sets: not at all over a power cut |
-//! | `effectum` | rows with an id in two tables of SQLite, found by that and by readiness | `synchronous=NORMAL` on a rollback journal: `fdatasync` more than once, for up to 50 that wait |
+//! | `effectum` | rows with an id in two tables of SQLite, found by that and by readiness | `synchronous=NORMAL` on a rollback journal: synced more than once, for up to 50 that wait |
 //!
 //! `apalis-default` promises less than all others and is here because it is what one gets; its rows are no comparison.
 //! effectum runs in a process of its own, which takes its turn among the others, with the same callers.

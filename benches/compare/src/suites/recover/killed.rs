@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::{Left, suite::SUITE};
 use crate::probe;
-use crate::suites::durable::callers::{Recorder, fill};
+use crate::suites::durable::callers::Recorder;
+use crate::suites::durable::fill::fill;
 use crate::suites::durable::raw_log::RawLog;
 use crate::suites::durable::runtime;
 use crate::suites::durable::sortie::Gate;
