@@ -37,7 +37,7 @@ const SUBJECTS: &[Draining] = &[
     #[cfg(feature = "sqlite")]
     Draining { name: "apalis-full", most: 2_000, sample: |path, n| super::apalis::drain(path, n).boxed() },
     #[cfg(feature = "sqlite")]
-    Draining { name: "effectum", most: 20_000, sample: |path, n| effectum(path, n).boxed() },
+    Draining { name: "effectum", most: 2_000, sample: |path, n| effectum(path, n).boxed() },
 ];
 
 #[cfg(feature = "sqlite")]
@@ -48,7 +48,7 @@ async fn effectum(path: PathBuf, n: usize) -> f64 {
 
 fn sizes(effort: Effort) -> &'static [usize] {
     match effort {
-        Effort::Full => &[2_000, 20_000, 100_000],
+        Effort::Full => &[2_000, 50_000],
         Effort::Quick => &[2_000],
     }
 }
