@@ -3,12 +3,13 @@
 use std::{env, fs, process::Command};
 
 /// The packages whose versions stand above every table.
-const NAMED: [&str; 5] = ["sortie", "tokio", "futures", "ractor", "kameo"];
+const NAMED: [&str; 6] = ["sortie", "tokio", "futures", "ractor", "kameo", "sled"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rustc-env=COMPARE_RUSTC={}", compiler());
+    println!("cargo::rerun-if-changed=../compare-effectum/Cargo.lock");
     println!("cargo::rustc-env=COMPARE_VERSIONS={}", versions());
 }
 
@@ -18,14 +19,23 @@ fn compiler() -> String {
     String::from_utf8(version.stdout).expect("a version is text").trim().to_owned()
 }
 
-/// Versions as locked. A lock file is regular enough that two lines per package tell all.
 fn versions() -> String {
-    let lock = fs::read_to_string("Cargo.lock").expect("cargo wrote a lock file before this build");
-    let locked = |name: &str| {
+    let mut versions = locked("Cargo.lock", &NAMED);
+    if env::var_os("CARGO_FEATURE_SQLITE").is_some() {
+        versions.extend(locked("Cargo.lock", &["apalis-sqlite"]));
+        versions.extend(locked("../compare-effectum/Cargo.lock", &["effectum"]));
+    }
+    versions.join(", ")
+}
+
+/// Versions as locked. A lock file is regular enough that two lines per package tell all.
+fn locked(file: &str, names: &[&str]) -> Vec<String> {
+    let lock = fs::read_to_string(file).expect("cargo wrote a lock file before this build");
+    let locked = |name: &&str| {
         let package = format!("name = \"{name}\"\nversion = \"");
         let (_, rest) = lock.split_once(&package).unwrap_or_else(|| panic!("`{name}` is not locked"));
         let (version, _) = rest.split_once('"').expect("a version ends with a quote");
         format!("{name} {version}")
     };
-    NAMED.map(locked).join(", ")
+    names.iter().map(locked).collect()
 }

@@ -8,6 +8,8 @@ use crate::rounds::Samples;
 #[derive(Default)]
 pub struct Findings {
     pub rows: Vec<Row>,
+    /// Lines above the table: what this suite has to say of where its figures come from, beside what all say.
+    pub facts: Vec<String>,
     /// Sentences below the table: what was left out, and what no single row shows.
     pub notes: Vec<String>,
 }

@@ -4,6 +4,9 @@
 //! cargo run --release --manifest-path benches/compare/Cargo.toml -- SUITE... [--json FILE] [--quick]
 //! ```
 //!
+//! With `--features sqlite`, the suites of durable work have peers on SQLite: apalis-sqlite, and effectum, whose program
+//! in `benches/compare-effectum` is built when it is first needed. To build both takes minutes.
+//!
 //! A figure counts only beside its baseline: all subjects of a suite do equal work in one process, take
 //! turns, and are compared round by round ([`rounds`]). Peers are written as their own users would write
 //! them, at their best.
@@ -35,7 +38,8 @@ fn main() -> ExitCode {
         }
         Ok(Request::Run(arguments)) => run(arguments),
         Ok(Request::Probe(probe, words)) => {
-            println!("{}", probe(&words));
+            let figures = probe(&words).iter().map(f64::to_string).collect::<Vec<_>>();
+            println!("{}", figures.join(" "));
             ExitCode::SUCCESS
         }
         Err(message) => {

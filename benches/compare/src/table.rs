@@ -13,6 +13,7 @@ pub fn render(suite: &Suite, effort: Effort, findings: &Findings) -> String {
     line(format!("## {}", suite.name));
     line(format!("work:       {}", suite.work));
     line(environment::describe());
+    findings.facts.iter().for_each(|fact| line(fact.clone()));
     line(format!("durability: {}", suite.durability));
     line(format!(
         "rounds:     {} after a warm-up, subjects in turn; values are medians; {}",

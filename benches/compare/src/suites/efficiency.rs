@@ -90,7 +90,7 @@ fn run(effort: Effort) -> Findings {
         .expect("the system has threads to spare");
     let chosen = CASES.into_iter().filter(|case| case.quick || effort == Effort::Full);
     let rows = chosen.flat_map(|case| measure(&runtime, case, effort.rounds())).collect();
-    Findings { rows, notes: Vec::new() }
+    Findings { rows, ..Findings::default() }
 }
 
 fn measure(runtime: &Runtime, case: Case, rounds: usize) -> [Row; 4] {

@@ -19,10 +19,11 @@ pub struct Suite {
     pub probe: Option<Probe>,
 }
 
-/// One measurement that needs a fresh process, described by words that only its suite has to understand.
+/// A measurement that needs a fresh process, described by words that only its suite has to understand. It may find
+/// several figures at once.
 ///
 /// What an earlier subject's allocations leave in a process would hide the next one's.
-pub type Probe = fn(&[String]) -> f64;
+pub type Probe = fn(&[String]) -> Vec<f64>;
 
 /// How a value is shown beside its baseline.
 #[derive(Clone, Copy)]

@@ -69,7 +69,7 @@ fn compete(n: usize, threads: usize, unit: &str, rounds: usize) -> Vec<Row> {
 /// One sample: starts all branches, and gives how much more is resident when they wait, or how long it took.
 ///
 /// Panics if it does not understand the words: they come from [`compete`].
-fn sample(words: &[String]) -> f64 {
+fn sample(words: &[String]) -> Vec<f64> {
     let [name, n, threads, unit] = words else { panic!("expected four words, not {words:?}") };
     let subject = SUBJECTS.into_iter().find(|subject| subject.name == name).expect("a subject's name");
     let [n, threads] = [n, threads].map(|count| count.parse::<usize>().expect("a number"));
@@ -98,5 +98,5 @@ fn sample(words: &[String]) -> f64 {
     assert!(!run.is_finished(), "the branches of {name} wait");
     // Nobody is to wait for a hundred thousand actors to end.
     runtime.shutdown_background();
-    figure
+    vec![figure]
 }

@@ -31,7 +31,7 @@ pub fn compete(n: usize, threads: usize, rounds: usize) -> Vec<Row> {
 /// One sample: streams once, and gives how many KiB more were resident at the peak than before.
 ///
 /// Panics if it does not understand the words: they come from [`compete`].
-pub fn probe(words: &[String]) -> f64 {
+pub fn probe(words: &[String]) -> Vec<f64> {
     let [name, n, threads] = words else { panic!("expected a subject, items and threads, not {words:?}") };
     let subject = STREAMING.iter().find(|subject| subject.name == name).expect("a subject's name");
     let [n, threads] = [n, threads].map(|count| count.parse::<usize>().expect("a number"));
@@ -51,5 +51,5 @@ pub fn probe(words: &[String]) -> f64 {
     let consumed =
         runtime.block_on(task).unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     check(subject.name, n, &consumed);
-    consumed.peak.saturating_sub(before) as f64
+    vec![consumed.peak.saturating_sub(before) as f64]
 }

@@ -1,0 +1,27 @@
+//! Recorded jobs are run: how many per second, with every outcome durable.
+//!
+//! N jobs of 200 bytes have been recorded when the clock starts. The agent does nothing and gives a number back; up to 64
+//! run at once. The clock stops when the outcome of the last one is durable.
+//!
+//! What each subject has made durable for a job:
+//!
+//! | subject | before the job runs | afterwards |
+//! |---|---|---|
+//! | `sortie` | that this attempt runs | its output; both by `fdatasync` |
+//! | `raw-fdatasync` | 32 bytes in a log | 32 bytes; both by `fdatasync`. The limit, and the baseline: 64 tasks, nothing is looked up |
+//! | `apalis-full` | that the worker has the job, ten at once | its output; both with `synchronous=FULL` on a WAL |
+//! | `effectum` | that the worker has the job | that it is done, and its output; both with `synchronous=NORMAL` on a rollback journal |
+//!
+//! In sortie's case the clock starts when the agents that occupy all slots ([`Gate`](super::durable::sortie::Gate)) are
+//! let go, and their ends are on sortie's time. The queues of the peers get their worker then.
+
+#[cfg(feature = "sqlite")]
+mod apalis;
+mod raw;
+mod sortie;
+mod suite;
+
+pub use suite::SUITE;
+
+/// How many jobs run at once.
+const SLOTS: usize = 64;
