@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::directory::{copy, names};
 use crate::doomed::{Doomed, Scene, builder, note, work};
-use crate::support::{MS, SECOND};
+use crate::support::{MS, SECOND, wants};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -529,7 +529,7 @@ async fn p19_during_recovery_again_and_again() {
     };
     in_a_life(&scene, async |journal| {
         journal.append((0..=RUNNING).map(intent).collect()).await.unwrap();
-        let claims = journal.claim(&agents, usize::MAX).await.unwrap().claims;
+        let claims = journal.claim(&wants(&agents), usize::MAX).await.unwrap().claims;
         assert_eq!(claims.len(), RUNNING as usize);
         let of = |n: u32| claims.iter().find(|claim| claim.key == Some(n.to_string())).unwrap();
         journal.cancel(of(1).id).await.unwrap().unwrap();
@@ -561,7 +561,7 @@ async fn p19_during_recovery_again_and_again() {
             assert_eq!(record.suspect, died == 1 && status == LaunchStatus::Pending, "{n}");
         }
         // Of the suspects one at a time, whose next death counts.
-        let claims = journal.claim(&agents, usize::MAX).await.unwrap().claims;
+        let claims = journal.claim(&wants(&agents), usize::MAX).await.unwrap().claims;
         assert_eq!((claims.len(), claims[0].attempt), (1, 2));
         claims[0].id
     })

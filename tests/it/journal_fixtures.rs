@@ -8,7 +8,7 @@ use sortie::probe::StoreProbe;
 use sortie::{AgentContext, LaunchRecord, LaunchStatus, SledJournal, System, agent_fn};
 
 use crate::directory::Directory;
-use crate::support::SECOND;
+use crate::support::{SECOND, wants};
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
@@ -60,7 +60,7 @@ async fn every_record_of_version_1_is_read() {
     let dead = by_key(&journal, "dead").await.id;
     assert_eq!(journal.input(dead).await.unwrap(), Some(b"\"dead\"".to_vec()));
     // The epoch goes on as well, and so the fences of the old process hold.
-    let claims = journal.claim(&agents(), 9).await.unwrap().claims;
+    let claims = journal.claim(&wants(&agents()), 9).await.unwrap().claims;
     assert_eq!(claims.len(), 3);
     for claim in claims {
         assert_eq!(claim.epoch, 2);

@@ -117,7 +117,7 @@ async fn crash_point_18_killed_inside_a_sweep() {
         system.shutdown(SECOND).await.unwrap();
         let old = |(id, _): &(u128, usize)| ids.iter().any(|old| old.as_u128() == *id);
         for prefix in [b"h", b"i", b"o", b"s"] {
-            assert!(!records(&directory, prefix).iter().any(|record| old(record)), "{failpoint}");
+            assert!(!records(&directory, prefix).iter().any(&old), "{failpoint}");
         }
     }
 }

@@ -88,6 +88,6 @@ pub fn threads(count: usize) -> tokio::runtime::Runtime {
 }
 
 /// As many launches of these agents as there may be.
-pub fn wants(agents: &[String]) -> Vec<sortie::journal::Want> {
-    agents.iter().map(|agent| sortie::journal::Want::new(agent.as_str(), usize::MAX)).collect()
+pub fn wants(agents: &[String]) -> Vec<Want> {
+    agents.iter().map(|agent| Want::new(agent.as_str(), usize::MAX)).collect()
 }

@@ -156,7 +156,6 @@ pub async fn every_attempt_of_an_agent_is_given_back<B: Bench>(desk: Desk<B>) {
         (plain.id, LaunchStatus::Pending),
         (not_begun.id, LaunchStatus::Pending),
         (once.id, LaunchStatus::Ambiguous),
-        (fresh.id, LaunchStatus::Pending),
         (unwanted.id, LaunchStatus::Cancelled),
         (done.id, LaunchStatus::Done),
         (other.id, LaunchStatus::Running),

@@ -145,8 +145,8 @@ pub async fn launches_of_a_renamed_agent_are_its_own<B: Bench>(desk: Desk<B>) {
         assert_eq!(journal.scan(&LaunchFilter::all().agent(name), None, 9).await.unwrap().len(), count);
     }
     assert_eq!(claim(&journal).await.agent, "a");
-    assert_eq!(journal.release_all(&["old".to_owned()]).await.unwrap(), 0);
-    assert_eq!(journal.release_all(&["a".to_owned()]).await.unwrap(), 1);
+    assert_eq!(journal.release_all(&["old".to_owned()], &[]).await.unwrap(), 0);
+    assert_eq!(journal.release_all(&["a".to_owned()], &[]).await.unwrap(), 1);
     assert_eq!(claim(&journal).await.attempt, 2);
     // Without the alias it belongs to an agent that nobody knows.
     let Some(journal) = desk.reopen(journal).await else { return };
