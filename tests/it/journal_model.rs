@@ -164,6 +164,14 @@ fn histories_that_made_a_difference_once() {
             Operation::Park { claim: 0 },
             Operation::Fail { claim: 0, by: EndedBy::Panic },
         ],
+        // What could not be discarded is parked as before.
+        &[
+            launch(0, none),
+            Operation::Claim { agents: 0, max: 1 },
+            Operation::Park { claim: 0 },
+            Operation::Break(ShelfFault::Lost),
+            Operation::Discard { which: 0 },
+        ],
         // It was cancelled while it ran, and the life ended: nothing of its input stays.
         &[
             launch(2, none),

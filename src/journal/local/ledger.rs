@@ -56,9 +56,10 @@ impl Ledger {
         *self = Self { parked, waits: waits.begin_anew(), ..Self::new(aliases) };
     }
 
-    /// A launch has ended, durably: its wait will not be asked for again.
-    pub(crate) fn forget_wait(&mut self, id: LaunchId) {
+    /// A launch has ended, or is removed, durably: nobody asks again what was known of it for this life.
+    pub(crate) fn has_ended(&mut self, id: LaunchId) {
         self.waits.end(id);
+        self.parked.remove(&id);
     }
 
     /// Everything that the store holds is here again.
@@ -127,8 +128,6 @@ impl Ledger {
     /// Forgets a launch that is being removed: from now on its key is free.
     pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
         self.put(id, None);
-        self.waits.end(id);
-        self.parked.remove(&id);
         let agent = self.agents.known(&head.agent);
         if let Some(named) = agent.zip(key) {
             // The key of a launch whose removal has begun may be another one's by now.

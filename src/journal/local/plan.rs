@@ -65,7 +65,7 @@ impl Plan {
             self.news.ready.send_replace(());
         }
         for id in ended {
-            self.ledger.forget_wait(id);
+            self.ledger.has_ended(id);
             self.news.ends.tell(id);
         }
         Ok(())
