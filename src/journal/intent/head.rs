@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::bytes;
 use crate::journal::terms::Terms;
 use crate::policy::{Backoff, Restart, Trigger};
 
@@ -40,7 +41,7 @@ pub(crate) struct Head {
 /// Where a payload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stored {
-    Here(Vec<u8>),
+    Here(#[serde(with = "bytes")] Vec<u8>),
     /// In pieces of their own, this many bytes in all.
     InPieces(u64),
     /// It was removed, because nobody needs it any more.

@@ -3,6 +3,7 @@
 //! [`Head`] is what is stored of a launch, and the only place where its state stands: to write it is the transition.
 //! [`step`] is the only function that changes it; live code and recovery go through it alike.
 
+mod bytes;
 mod head;
 mod step;
 

@@ -1,4 +1,7 @@
-//! New ids of launches.
+//! Ids of launches: new ones, and what is kept by them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::outcome::LaunchId;
 
@@ -33,5 +36,28 @@ impl Ids {
         }
         self.last = id;
         LaunchId::from_u128(id)
+    }
+}
+
+/// Something for each of some launches.
+pub(super) type ById<T> = HashMap<LaunchId, T, BuildHasherDefault<IdHasher>>;
+
+/// Hashes ids of launches, which have enough chance in them: nobody chooses them, so there is nothing to defend against.
+#[derive(Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            // A product folded onto itself spreads what chance there is over all bits.
+            let product = u128::from(self.0 ^ u64::from_le_bytes(word)) * 0x9e37_79b9_7f4a_7c15_u128;
+            self.0 = (product as u64) ^ ((product >> 64) as u64);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::expiring::Expiring;
+use super::ids::ById;
 use super::lanes::Lanes;
 use super::queue::Agents;
 use super::slot::{Slot, Stands};
@@ -26,7 +27,7 @@ pub(crate) struct Now {
 /// It holds no payloads, and heads only of launches that run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    slots: HashMap<LaunchId, Slot>,
+    slots: ById<Slot>,
     keys: HashMap<(u32, u128), LaunchId>,
     agents: Agents,
     lanes: Lanes,
@@ -35,7 +36,7 @@ pub(crate) struct Ledger {
     running_suspects: usize,
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
-    running: HashMap<LaunchId, Head>,
+    running: ById<Head>,
     /// Launches that are done or cancelled. They have no slot.
     pub(super) expiring: Expiring,
     waits: Waits,

@@ -1,11 +1,11 @@
 //! What is asked of a journal, one request at a time, on the thread that owns the store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::attempts::{Attempts, Begun, Fence};
 use super::debt::Debt;
-use super::ids::Ids;
+use super::ids::{ById, Ids};
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) epoch: u64,
     pub(super) batch: Vec<Change>,
     /// Where in the batch the heads are that were changed.
-    pub(super) waiting: HashMap<LaunchId, usize>,
+    pub(super) waiting: ById<usize>,
     pub(super) ids: Ids,
     pub(super) attempts: Attempts,
     pub(super) scope: Scope,

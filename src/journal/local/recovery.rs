@@ -1,12 +1,11 @@
 //! How a plan begins: with what the store holds, at the start of a system and after a failed commit.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::attempts::Attempts;
 use super::debt::Debt;
-use super::ids::Ids;
+use super::ids::{ById, Ids};
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
@@ -35,7 +34,7 @@ impl Plan {
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
         let epoch = last.unwrap_or(0) + 1;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
-        let (batch, waiting, untold) = (Vec::new(), HashMap::new(), Untold::default());
+        let (batch, waiting, untold) = (Vec::new(), ById::default(), Untold::default());
         let debt = Debt::default();
         let mut plan =
             Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt };

@@ -1,8 +1,8 @@
 //! What launches wait for that could not start yet.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use super::ids::ById;
 use super::ledger::Now;
 use crate::journal::clock::to_millis;
 use crate::journal::intent::{Millis, StoredDue};
@@ -21,9 +21,9 @@ pub(super) enum Wait {
 /// Of launches that wait for a span, or did so until their attempt began: for which, and when that is over.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    present: HashMap<LaunchId, (Millis, Duration)>,
+    present: ById<(Millis, Duration)>,
     /// The same, from before the store was opened again in this life.
-    earlier: HashMap<LaunchId, (Millis, Duration)>,
+    earlier: ById<(Millis, Duration)>,
 }
 
 impl Waits {
@@ -50,12 +50,12 @@ impl Waits {
     /// The store is opened again.
     pub(super) fn begin_anew(mut self) -> Self {
         self.earlier.extend(self.present);
-        Self { present: HashMap::new(), earlier: self.earlier }
+        Self { present: ById::default(), earlier: self.earlier }
     }
 
     /// Everything that the store holds is here again.
     pub(super) fn end_anew(&mut self) {
-        self.earlier = HashMap::new();
+        self.earlier = ById::default();
     }
 }
 

@@ -157,14 +157,14 @@ impl Database {
         guarded(|| self.db.apply_batch(batch))
     }
 
-    /// The bytes that all pairs would take in a fresh file, about.
-    pub(super) fn live_size(&self) -> Result<u64, JournalError> {
+    /// Whether all pairs would take as many bytes in a fresh file, about. It reads no more of them than that takes.
+    pub(super) fn has_live(&self, bytes: u64) -> Result<bool, JournalError> {
         let mut live = 0;
         self.scan(&[], None, &mut |key, value| {
             live += (key.len() + value.len() + ADDED) as u64;
-            Ok(ControlFlow::Continue(()))
+            Ok(if live < bytes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
-        Ok(live)
+        Ok(live >= bytes)
     }
 
     /// The bytes of the file.

@@ -45,8 +45,8 @@ pub(super) fn reason(
     if size < compaction.least_size {
         return Ok(None); // without reading all records
     }
-    let live = database.live_size()?;
-    Ok((live.saturating_mul(100) < size.saturating_mul(compaction.least_live)).then_some(Reason::MostlyDead))
+    let enough = size.saturating_mul(compaction.least_live) / 100;
+    Ok((!database.has_live(enough)?).then_some(Reason::MostlyDead))
 }
 
 /// Makes the first store, which is empty.
