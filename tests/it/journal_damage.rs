@@ -45,7 +45,7 @@ fn database(directory: &Directory) -> PathBuf {
 }
 
 #[test]
-fn damage_of_every_kind_is_noticed() {
+fn s38_damage_of_every_kind_is_noticed() {
     type Damage = fn(&Directory);
     let damages: [(&str, Damage); 8] = [
         ("no file of sled's", |directory| fs::remove_file(database(directory)).unwrap()),
@@ -111,7 +111,7 @@ fn a_store_that_knows_less_than_it_did_is_damaged() {
 }
 
 #[test]
-fn damage_anywhere_in_the_file_loses_no_record_in_silence() {
+fn s38_damage_anywhere_in_the_file_loses_no_record_in_silence() {
     // sled takes damage for the end of its log, or notices it when the record is read, or has no use for what is damaged.
     let whole = journal();
     let mut random = fastrand::Rng::with_seed(11);
@@ -192,7 +192,7 @@ fn two_damaged_stores_in_one_second_get_two_names() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_not_touched() {
+fn s38_a_newer_format_is_refused_and_not_touched() {
     let directory = journal();
     let path = directory.journal().join("watermark");
     let newer = "sortie journal\nformat 2\nsomething else\n";

@@ -530,3 +530,20 @@ async fn many_launches_are_recorded_each_for_itself_and_answered_in_order() {
     assert!((100..2_700).contains(&full), "{full}");
     assert!(system.launch_many(Vec::<sortie::Launch<Duration>>::new()).await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn payloads_are_as_long_as_the_journal_allows_and_no_longer() {
+    let mut builder = System::builder().journal(MemoryJournal::new().longest_payload(100));
+    let agent = agent_fn(|length: usize, _| async move { Ok("x".repeat(length)) });
+    let agent = builder.register(agent.named("repeat"));
+    let echo = builder.register(agent_fn(|text: String, _| async move { Ok(text.len()) }).named("echo"));
+    let system = builder.start().await.unwrap();
+    // Two of the bytes are quotation marks.
+    assert_eq!(result(&system.launch(&echo, "x".repeat(98)).await.unwrap()).await, 98);
+    let error = system.launch(&echo, "x".repeat(99)).await.unwrap_err();
+    assert!(matches!(error.kind(), LaunchErrorKind::TooLarge { bytes: 101, limit: 100 }));
+    assert_eq!(result(&system.launch(&agent, 98).await.unwrap()).await.len(), 98);
+    let failure = system.launch(&agent, 99).await.unwrap().result().await.unwrap().unwrap_err();
+    assert_eq!((failure.attempts(), failure.code()), (1, "bad_output"));
+    assert!(format!("{failure:#}").ends_with("is 101 bytes long, where 100 are allowed"), "{failure:#}");
+}

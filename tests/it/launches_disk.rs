@@ -254,3 +254,23 @@ async fn s20_a_disk_that_does_not_keep_what_is_written_ends_the_system() {
     let (system, _) = start(&directory, worker(&gauge)).await;
     assert!(result(&system.ticket::<u32>(kept.id()).unwrap()).await >= 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_launches_are_one_commit() {
+    let directory = Directory::new();
+    let mut builder = System::builder().journal(SledJournal::open(directory.journal()).unwrap());
+    builder.launch_concurrency(1);
+    let gauge = Gauge::default();
+    let agent = builder.register(worker(&gauge));
+    let system = builder.start().await.unwrap();
+    // The only slot is taken, so that nothing else is committed.
+    let first = system.launch(&agent, 60 * 60 * SECOND).await.unwrap();
+    eventually("the first runs", || gauge.running() == 1).await;
+    let _trap = Trap::panic(&directory.journal(), "store.before_batch", 1);
+    let launches = (0..1_000).map(|n| system.launch(&agent, SECOND).key(n));
+    let tickets = system.launch_many(launches).await;
+    assert!(tickets.iter().all(Result::is_ok));
+    // The next commit is the second.
+    assert!(system.launch(&agent, SECOND).await.is_err());
+    assert!(first.status().await.is_err());
+}

@@ -73,7 +73,7 @@ fn records(directory: &Directory, prefix: &[u8]) -> Vec<(u128, usize)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn crash_point_18_killed_inside_a_sweep() {
+async fn p18_killed_inside_a_sweep() {
     // Where it dies, and how many pieces of the largest output are left then, of 263.
     for (failpoint, heads, left) in [
         ("sweep.head=kill", 3, 263),
