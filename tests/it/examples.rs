@@ -301,3 +301,23 @@ fn s13_power_cut_finds_nothing_wrong_where_it_can_be_shown() {
     assert!(text(&output).contains("\nacknowledged="), "{}", text(&output));
     assert!(!text(&output).contains("\nacknowledged=0"), "nothing was promised, so nothing is shown");
 }
+
+#[test]
+fn s10_fire_and_forget_answers_at_once_and_reads_what_became_of_it_by_name() {
+    let output = run("fire_and_forget", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "fire_and_forget: launched=3 handed_back=3 done=2 failed=1");
+    let text = text(&output);
+    for part in ["told admin@example.com: System maintenance scheduled", "no such mailbox (no_mailbox)"] {
+        assert_eq!(text.lines().filter(|line| line.contains(part)).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn s32_a_supervisor_that_dies_takes_its_launches_from_the_journal_again() {
+    let output = run("supervisor_restart", &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(last_line(&output), "supervisor_restart: launched=5 done=5 run_again=5 restarts=1");
+    let lines = |part: &str| text(&output).lines().filter(|line| line.starts_with(part)).count();
+    assert_eq!((lines("send "), lines("archive ")), (10, 5));
+}
