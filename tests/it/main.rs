@@ -49,6 +49,7 @@ mod launch_lanes;
 mod launch_listing;
 mod launch_options;
 mod launch_order;
+mod launch_races;
 mod launches;
 mod launches_disk;
 mod layers;
