@@ -274,10 +274,14 @@ impl AgentContext {
         (self.attempt.bodies.place(), self.attempt.bodies.predecessors())
     }
 
+    /// What is held as long as any code of the attempt runs, if it is that of a launch.
+    pub(crate) fn launch_slot(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.attempt.launched()?.slot.upgrade()
+    }
+
     /// Announces code of this attempt that will outlive the attempt's future.
     pub(crate) fn enter_body(&self) -> Body {
-        let slot = self.attempt.launched().and_then(|launched| launched.slot.upgrade());
-        self.attempt.bodies.enter().holding(slot)
+        self.attempt.bodies.enter().holding(self.launch_slot())
     }
 }
 

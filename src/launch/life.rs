@@ -24,6 +24,9 @@ use crate::policy::Limits;
 use crate::supervisor::tree::{Phase, Tree};
 use crate::supervisor::{Fed, Goal, Order, Source, feed, lock};
 
+/// How many attempts may wait for other launches at once, in addition to those that have a slot.
+const MOST_LENT: usize = 1024;
+
 /// How often a record is tried that fails while the system stops.
 const LAST_TRIES: usize = 3;
 
@@ -52,7 +55,8 @@ impl Life {
             work: attempts,
             source: Source::Stream(claims.stream()),
             roster: Roster::Launched(launches),
-            limits: Limits { concurrency, ..Limits::default() },
+            // Slots are lent, and then there are more attempts than slots.
+            limits: Limits { concurrency: concurrency.saturating_add(MOST_LENT), ..Limits::default() },
             goal: Goal::Each,
             parent: None,
             system: None,
@@ -60,7 +64,8 @@ impl Life {
             recorder: None,
         });
         // An attempt has its slot until it is recorded, so there are never more of them than slots.
-        let records = outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency);
+        let records =
+            outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency.saturating_add(MOST_LENT));
         let recorded = records.try_for_each(|()| std::future::ready(Ok(())));
         let breaks = async {
             match breaks.await {

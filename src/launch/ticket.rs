@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::TicketError;
 use super::outcome::failure_of;
+use super::work::Slot;
 use crate::agent::Payload;
 use crate::journal::{Journal, LaunchRecord, LaunchStatus, Moved, Refused};
 use crate::outcome::{LaunchId, Outcome};
@@ -141,13 +142,18 @@ impl<O: Payload> Ticket<O> {
     /// Waits for the launch's outcome: once it is recorded, or will never be without somebody's decision. Any number of
     /// callers may wait.
     ///
+    /// An agent that is launched itself lends its slot while it waits, so that launches which wait for each other do not run
+    /// out of slots: it is not counted as running, and goes on when the outcome is there and it has a slot again. Runs
+    /// that are nested in it keep theirs.
+    ///
     /// # Errors
     /// [`TicketError`] if the outcome could not be read. The outcome's own error says why the launch has no output.
     ///
     /// # Cancel safety
     /// It may be dropped and called again at any time.
     pub async fn result(&self) -> Result<Outcome<O>, TicketError> {
-        let record = self.journal.ended(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
+        let ended = Slot::lend_while(self.journal.ended(self.id)).await?;
+        let record = ended.ok_or(TicketError::Unknown(self.id))?;
         self.read(&record).await
     }
 

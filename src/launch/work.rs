@@ -1,5 +1,6 @@
 //! A launch's attempt as a branch of a run.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use super::begun::Begun;
 use super::bytes::Runnable;
 use super::room::Permit;
-use crate::agent::{AgentContext, Body};
+use crate::agent::{AgentContext, Body, ambient};
 use crate::journal::failpoint::pass;
 use crate::outcome::{AgentError, LaunchId};
 use crate::supervisor::{Policy, Work};
@@ -59,6 +60,16 @@ impl Slot {
             limited.fetch_add(1, Ordering::AcqRel);
         }
         Self { permit: Arc::new(permit), attempt, begun, _gone: gone, _body: body, limited }
+    }
+
+    /// Waits, and lends the slot of the launch whose code this is called in, if it is one's: it does nothing meanwhile, and
+    /// what it waits for may need a slot.
+    pub(super) async fn lend_while<T>(wait: impl Future<Output = T>) -> T {
+        let slot = ambient::current().and_then(|cx| cx.launch_slot()?.downcast::<Self>().ok());
+        match slot.map(|slot| slot.permit()) {
+            Some(permit) => permit.lend(wait).await,
+            None => wait.await,
+        }
     }
 
     /// The permit, for who has still to record the outcome.
