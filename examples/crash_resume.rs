@@ -13,7 +13,7 @@ use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use sortie::{AgentContext, AgentRef, Builder, SledJournal, System, agent_fn};
@@ -59,8 +59,11 @@ async fn work(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn child(folder: &Path) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe()?).arg(folder).stdout(Stdio::piped()).spawn()
+/// A child, and what it says. Who stops listening before it ends makes its `println!` panic, which is another story.
+fn child(folder: &Path) -> Result<(Child, BufReader<ChildStdout>), Box<dyn Error>> {
+    let mut child = Command::new(std::env::current_exe()?).arg(folder).stdout(Stdio::piped()).spawn()?;
+    let out = child.stdout.take().ok_or("no output")?;
+    Ok((child, BufReader::new(out)))
 }
 
 /// What a child said: which launches, and which jobs are done.
@@ -72,9 +75,8 @@ struct Heard {
 
 impl Heard {
     /// Listens to a child until it ends, or until so many jobs are done.
-    fn listen(&mut self, child: &mut Child, jobs: usize) -> Result<(), Box<dyn Error>> {
-        let out = child.stdout.take().ok_or("no output")?;
-        for line in BufReader::new(out).lines() {
+    fn listen(&mut self, out: &mut impl BufRead, jobs: usize) -> Result<(), Box<dyn Error>> {
+        for line in out.lines() {
             let line = line?;
             let words: Vec<_> = line.split(' ').collect();
             match words[..] {
@@ -102,16 +104,16 @@ fn effects(folder: &Path) -> Result<BTreeMap<usize, usize>, Box<dyn Error>> {
 /// Starts the child, kills it while it works, starts it again, and counts.
 fn crash_and_resume(folder: &Path) -> Result<bool, Box<dyn Error>> {
     let (mut first, mut second) = (Heard::default(), Heard::default());
-    let mut process = child(folder)?;
-    first.listen(&mut process, 5)?;
+    let (mut process, mut out) = child(folder)?;
+    first.listen(&mut out, 5)?;
     // By now others are in the middle.
     std::thread::sleep(Duration::from_millis(25));
     process.kill()?;
     process.wait()?;
     println!("killed: launched={} done={}", first.launches.len(), first.done.len());
 
-    let mut process = child(folder)?;
-    second.listen(&mut process, usize::MAX)?;
+    let (mut process, mut out) = child(folder)?;
+    second.listen(&mut out, usize::MAX)?;
     let finished = process.wait()?.success();
 
     let effects = effects(folder)?;
