@@ -67,6 +67,7 @@ mod retention;
 mod retention_kills;
 mod scenarios;
 mod seams;
+mod seams_launches;
 mod support;
 mod system;
 mod system_stress;

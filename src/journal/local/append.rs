@@ -49,7 +49,7 @@ impl Local {
             Ok(id) => id,
             Err(there) => return Ok(there),
         };
-        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input)).await?;
+        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input), None).await?;
         self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
     }
 }

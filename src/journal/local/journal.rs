@@ -187,7 +187,7 @@ impl Local {
             if let Err(refused) = self.ask(move |plan, now| plan.stage_output(fence, now)).await? {
                 return Ok(Err(refused));
             }
-            self.put(key::OUTPUTS, claim.id, output.to_vec()).await?
+            self.put(key::OUTPUTS, claim.id, output.to_vec(), Some(fence)).await?
         };
         let Fence { id, epoch, attempt } = fence;
         self.advance(id, Event::Succeed { epoch, attempt, output }).await
