@@ -69,3 +69,65 @@ async fn an_output_that_comes_too_late_leaves_the_settled_one_alone() {
     concluded.unwrap().unwrap_err();
     assert!(journal.output(id).await.unwrap().unwrap() == settled, "two outputs are mixed");
 }
+
+/// What cannot be read now is read later, and those that were claimed with it are made.
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_input_cannot_be_read_now_keeps_no_other_from_being_made() {
+    for prefix in [b"i".as_slice(), b"h"] {
+        let shelf = Shelf::default();
+        let journal = shelf.journal();
+        journal.start(scope()).await.unwrap();
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            ids.push(launch(&journal, vec![n; 5000], once()).await);
+        }
+        shelf.break_reads(prefix, 1);
+        let mut claimed: Vec<_> = claim(&journal, 3).await.into_iter().map(|claim| claim.id).collect();
+        assert_eq!(claimed.len(), 2, "{prefix:?}");
+        claimed.extend(claim(&journal, 3).await.into_iter().map(|claim| claim.id));
+        claimed.sort_unstable();
+        assert_eq!(claimed, ids, "{prefix:?}");
+        // Nothing could be read at all.
+        let id = launch(&journal, vec![9; 5000], once()).await;
+        shelf.break_reads(prefix, 1);
+        let error = journal.claim(&[Want::new(AGENT, 9)], 9).await.unwrap_err();
+        assert_eq!(error.kind(), JournalErrorKind::Io);
+        assert_eq!(claim(&journal, 3).await[0].id, id, "{prefix:?}");
+        close(&journal).await;
+    }
+}
+
+/// The same while nothing can be written either: what was not read is given back once that works.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_can_neither_be_read_nor_given_back_now_is_given_back_later() {
+    let shelf = Shelf::default();
+    let journal = shelf.journal();
+    journal.start(scope()).await.unwrap();
+    let id = launch(&journal, vec![1; 5000], once()).await;
+    let wants = [Want::new(AGENT, 9)];
+    for fault in [ShelfFault::Lost, ShelfFault::Untold] {
+        shelf.break_reads(b"i", 1);
+        let mut claiming = journal.claim(&wants, 9);
+        // Its commit is passed once the piece is asked for.
+        let failed = poll_fn(|cx| {
+            let claimed = claiming.as_mut().poll(cx);
+            if shelf.unreadable() == 0 {
+                shelf.break_next(fault);
+                return Poll::Ready(claimed);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        if failed.await.is_pending() {
+            claiming.await.unwrap_err();
+        }
+        let mut claimed = Vec::new();
+        for _ in 0..3 {
+            claimed.extend(journal.claim(&wants, 9).await.map(|claims| claims.claims).unwrap_or_default());
+        }
+        let [claim] = &claimed[..] else { panic!("{fault:?}: {claimed:?}") };
+        assert_eq!((claim.id, &claim.input), (id, &vec![1; 5000]));
+        journal.release(claim, false).await.unwrap().unwrap();
+    }
+    close(&journal).await;
+}

@@ -16,6 +16,7 @@ use super::pieces::LONGEST_INLINE;
 use super::plan::Plan;
 use super::sweep::Agreement;
 use super::turns::Turns;
+use super::unread::Unread;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
@@ -39,6 +40,8 @@ pub struct Local {
     news: Arc<News>,
     /// Outputs that are being written in pieces.
     turns: Turns,
+    /// Attempts that are to be given back.
+    unread: Unread,
     pub(super) longest_payload: usize,
     /// How long an answer may come before its commit.
     interval: Option<Duration>,
@@ -61,8 +64,9 @@ impl Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        let (life, news, turns) = (OnceLock::new(), Arc::default(), Turns::default());
-        Self { store, life, news, turns, longest_payload: LONGEST_PAYLOAD, interval: None }
+        let (life, news) = (OnceLock::new(), Arc::default());
+        let (turns, unread) = (Turns::default(), Unread::default());
+        Self { store, life, news, turns, unread, longest_payload: LONGEST_PAYLOAD, interval: None }
     }
 
     #[cfg_attr(
@@ -130,9 +134,11 @@ impl Local {
     }
 
     pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
-        let wants = wants.to_vec();
+        let (wants, unread) = (wants.to_vec(), self.unread.all());
+        let given_back = unread.clone();
         let (begun, next_due) = self
             .ask(move |plan, now| {
+                plan.take_back(&unread, now)?;
                 let mut begun = plan.claim(&wants, max, now)?;
                 for Begun { head, .. } in &mut begun {
                     // Recorded under an old name, perhaps; it is made by the agent of today.
@@ -141,9 +147,25 @@ impl Local {
                 Ok((begun, plan.ledger.next_due(&wants, now)))
             })
             .await?;
-        let read = begun.into_iter().map(|begun| self.with_input(begun));
-        let claims = join_all(read).await.into_iter().filter_map(Result::transpose);
-        Ok(Claims { claims: claims.collect::<Result<_, _>>()?, next_due })
+        self.unread.remove(&given_back);
+        let read = begun.into_iter().map(|begun| async {
+            let fence = Fence { id: begun.id, epoch: begun.epoch, attempt: begun.head.attempt };
+            self.with_input(begun).await.inspect_err(|_| self.unread.add(fence))
+        });
+        let (mut claims, mut failed) = (Vec::new(), None);
+        for read in join_all(read).await {
+            match read {
+                Ok(claim) => claims.extend(claim),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if claims.is_empty() => return Err(error),
+            // Who claims again finds what could not be read.
+            Some(_) => drop(self.news.ready.send_replace(())),
+            None => {}
+        }
+        Ok(Claims { claims, next_due })
     }
 
     /// The claim of an attempt that has begun; `None` if its input is damaged, and the launch is parked.

@@ -38,6 +38,7 @@ mod removal;
 mod slot;
 mod sweep;
 mod turns;
+mod unread;
 mod view;
 mod waiting;
 mod waits;
