@@ -131,3 +131,27 @@ async fn a_claim_that_can_neither_be_read_nor_given_back_now_is_given_back_later
     }
     close(&journal).await;
 }
+
+/// What was acknowledged is there after an orderly end, also if a commit has failed right before.
+#[tokio::test(start_paused = true)]
+async fn a_buffered_journal_pays_what_it_owes_before_it_is_closed() {
+    for fault in [ShelfFault::Lost, ShelfFault::Untold] {
+        for early in [false, true] {
+            let shelf = Shelf::default();
+            let journal = shelf.journal().buffered(HOUR);
+            journal.start(scope()).await.unwrap();
+            let id = launch(&journal, vec![1], Terms::default()).await;
+            shelf.break_next(fault);
+            if early {
+                // It must be synced before it is told.
+                journal.get(id).await.unwrap_err();
+            }
+            close(&journal).await;
+            assert!(!shelf.is_armed());
+            let journal = shelf.journal();
+            journal.start(scope()).await.unwrap();
+            assert!(journal.get(id).await.unwrap().is_some(), "{fault:?}: an acknowledged launch is lost");
+            close(&journal).await;
+        }
+    }
+}
