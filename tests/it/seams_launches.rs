@@ -70,6 +70,45 @@ async fn an_output_that_comes_too_late_leaves_the_settled_one_alone() {
     assert!(journal.output(id).await.unwrap().unwrap() == settled, "two outputs are mixed");
 }
 
+/// A launch whose long output was settled a moment ago is removed with that.
+#[tokio::test(start_paused = true)]
+async fn what_is_swept_right_after_it_was_settled_leaves_nothing_behind() {
+    let shelf = Shelf::default();
+    let (millis, journal) = (Arc::new(AtomicU64::new(1_000_000)), shelf.journal());
+    let clock = WallClock::new({
+        // Another millisecond whenever somebody looks.
+        let millis = Arc::clone(&millis);
+        move || SystemTime::UNIX_EPOCH + Duration::from_millis(millis.fetch_add(1, Ordering::SeqCst))
+    });
+    let mut scope = scope();
+    scope.clock = clock;
+    journal.start(scope).await.unwrap();
+    for _ in 0..50 {
+        let id = launch(&journal, vec![1], Terms { retention: Duration::ZERO, ..once() }).await;
+        claim(&journal, 1).await;
+        journal.release_all(&[AGENT.to_owned()], &[id]).await.unwrap();
+        let (output, all) = ([b's'; 20_000], LaunchFilter::all());
+        let (mut other, mut settle) = (journal.scan(&all, None, 1), journal.settle(id, &output));
+        let mut sweep = journal.sweep(9);
+        poll_fn(|cx| {
+            // What is asked for while the journal is busy is carried out together.
+            let _held = shelf.hold_up();
+            assert!(other.as_mut().poll(cx).is_pending());
+            assert!(settle.as_mut().poll(cx).is_pending());
+            assert!(sweep.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        let (_, settled, _) = tokio::join!(other, settle, sweep);
+        settled.unwrap().unwrap();
+        while journal.get(id).await.unwrap().is_some() {
+            journal.sweep(9).await.unwrap();
+        }
+    }
+    close(&journal).await;
+    assert_eq!(shelf.store().scan(b"o").unwrap().len(), 0, "pieces that nobody owns");
+}
+
 /// What cannot be read now is read later, and those that were claimed with it are made.
 #[tokio::test(start_paused = true)]
 async fn a_claim_whose_input_cannot_be_read_now_keeps_no_other_from_being_made() {
