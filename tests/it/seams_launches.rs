@@ -194,3 +194,25 @@ async fn a_buffered_journal_pays_what_it_owes_before_it_is_closed() {
         }
     }
 }
+
+/// A label is another name than a position, whatever it says.
+#[tokio::test(start_paused = true)]
+async fn a_label_that_looks_like_a_position_is_none() {
+    let mut builder = System::builder().journal(MemoryJournal::new());
+    let child = builder.register(agent_fn(|n: u32, _| async move { Ok(n) }).named("child"));
+    let parent = builder.register(
+        agent_fn(move |(): (), cx: AgentContext| {
+            let child = child.clone();
+            async move {
+                let one = cx.launch(&child, 7).await?;
+                let other = cx.launch(&child, 7).label("#0").await?;
+                Ok((one.id().to_string(), other.id().to_string()))
+            }
+        })
+        .named("parent"),
+    );
+    let system = builder.start().await.unwrap();
+    let (one, other) = system.launch(&parent, ()).await.unwrap().result().await.unwrap().unwrap();
+    assert_ne!(one, other, "two launches became one");
+    system.shutdown(SECOND).await.unwrap();
+}
