@@ -47,6 +47,25 @@ fn once() -> Terms {
     Terms { delivery: Delivery::AtMostOnce, ..Terms::default() }
 }
 
+/// What is asked of a closed journal is refused, also if there is nothing to do.
+#[tokio::test(start_paused = true)]
+async fn a_closed_journal_refuses_to_do_nothing() {
+    let journal = MemoryJournal::new();
+    let refused = async || {
+        let closed = [
+            journal.append(Vec::new()).await.map(drop).unwrap_err(),
+            journal.scan(&LaunchFilter::all(), None, 0).await.map(drop).unwrap_err(),
+        ];
+        closed.iter().all(|error| error.kind() == JournalErrorKind::Closed)
+    };
+    assert!(refused().await, "before the start");
+    journal.start(scope()).await.unwrap();
+    assert_eq!(journal.append(Vec::new()).await.unwrap(), []);
+    assert_eq!(journal.scan(&LaunchFilter::all(), None, 0).await.unwrap(), []);
+    close(&journal).await;
+    assert!(refused().await, "after the end");
+}
+
 /// A long output of an attempt that is over meanwhile is not mixed into the one that somebody has settled.
 #[tokio::test(start_paused = true)]
 async fn an_output_that_comes_too_late_leaves_the_settled_one_alone() {
