@@ -66,6 +66,36 @@ async fn a_closed_journal_refuses_to_do_nothing() {
     assert!(refused().await, "after the end");
 }
 
+/// A journal that is closed while it starts has no life beyond that, and is closed once the start is over.
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_is_closed_while_it_starts_is_closed() {
+    let journal = MemoryJournal::new();
+    let mut start = journal.start(scope());
+    let mut closed = journal.closed();
+    poll_fn(|cx| {
+        assert!(start.as_mut().poll(cx).is_pending());
+        journal.close();
+        assert!(closed.as_mut().poll(cx).is_pending(), "the store is in use");
+        Poll::Ready(())
+    })
+    .await;
+    let error = timeout(HOUR, start).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Closed);
+    timeout(HOUR, closed).await.expect("it does not close").unwrap();
+    assert_eq!(journal.append(Vec::new()).await.unwrap_err().kind(), JournalErrorKind::Closed);
+}
+
+/// A start that nobody waits for any more does not keep the store for ever.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_dropped_can_be_closed() {
+    let journal = MemoryJournal::new();
+    let mut start = journal.start(scope());
+    poll_fn(|cx| Poll::Ready(assert!(start.as_mut().poll(cx).is_pending()))).await;
+    drop(start);
+    close(&journal).await;
+    assert_eq!(journal.append(Vec::new()).await.unwrap_err().kind(), JournalErrorKind::Closed);
+}
+
 /// A long output of an attempt that is over meanwhile is not mixed into the one that somebody has settled.
 #[tokio::test(start_paused = true)]
 async fn an_output_that_comes_too_late_leaves_the_settled_one_alone() {

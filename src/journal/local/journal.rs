@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::Mutex as Beginning;
 use tokio::time::Instant;
 
-use super::attempts::{Begun, Fence};
+use super::attempts::Fence;
 use super::committer::Committer;
 use super::key;
 use super::ledger::Now;
@@ -20,12 +20,11 @@ use super::unread::Unread;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
-use crate::journal::exchange::{Claim, Claims, Moved, Want};
+use crate::journal::exchange::{Claim, Moved};
 use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
-use crate::journal::terms::Terms;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::outcome::LaunchId;
 
@@ -36,12 +35,14 @@ const LONGEST_PAYLOAD: usize = 16 << 20;
 pub struct Local {
     /// Before the life of the journal.
     store: Mutex<Option<Box<dyn Store>>>,
-    life: OnceLock<Life>,
-    news: Arc<News>,
+    life: Arc<OnceLock<Life>>,
+    /// Held while the life begins.
+    beginning: Arc<Beginning<()>>,
+    pub(super) news: Arc<News>,
     /// Outputs that are being written in pieces.
     turns: Turns,
     /// Attempts that are to be given back.
-    unread: Unread,
+    pub(super) unread: Unread,
     pub(super) longest_payload: usize,
     /// How long an answer may come before its commit.
     interval: Option<Duration>,
@@ -64,9 +65,9 @@ impl Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        let (life, news) = (OnceLock::new(), Arc::default());
+        let (life, beginning, news) = (Arc::default(), Arc::default(), Arc::default());
         let (turns, unread) = (Turns::default(), Unread::default());
-        Self { store, life, news, turns, unread, longest_payload: LONGEST_PAYLOAD, interval: None }
+        Self { store, life, beginning, news, turns, unread, longest_payload: LONGEST_PAYLOAD, interval: None }
     }
 
     #[cfg_attr(
@@ -94,24 +95,30 @@ impl Local {
     }
 
     pub(super) async fn start(&self, scope: Scope) -> Result<(), JournalError> {
+        let beginning = Arc::clone(&self.beginning).lock_owned().await;
         let store = self.take_store().ok_or(JournalError::new(JournalErrorKind::InUse))?;
         let (began, clock, news) = (Instant::now(), scope.clock.clone(), Arc::clone(&self.news));
         let now = Now { wall: clock.millis(), steady: Duration::ZERO };
-        let interval = self.interval;
+        let (interval, life, told) = (self.interval, Arc::clone(&self.life), Arc::clone(&self.news));
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let starting = tokio::task::spawn_blocking(move || {
             let mut plan = Plan::open(store, scope, news, now)?;
             pass("recovery.planned")?;
             plan.commit_recovery()?;
             pass("recovery.synced")?;
-            Committer::start(plan, interval)
+            let committer = Committer::start(plan, interval)?;
+            let agreement = Mutex::new(Agreement::at(now));
+            // Here, so that it is closed also if nobody waits for the start any more.
+            let life = life.get_or_init(|| Life { committer, began, clock, agreement });
+            let closed = told.ends.is_closed();
+            if closed {
+                life.committer.close();
+            }
+            drop(beginning);
+            if closed { Err(JournalError::new(JournalErrorKind::Closed)) } else { Ok(()) }
         });
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
-        let committer = starting.await.map_err(lost)??;
-        // Whoever took the store is alone here.
-        let agreement = Mutex::new(Agreement::at(now));
-        let _ = self.life.set(Life { committer, began, clock, agreement });
-        Ok(())
+        starting.await.map_err(lost)?
     }
 
     /// Asks the plan for something. The answer holds: everything on which it rests is durable.
@@ -131,63 +138,6 @@ impl Local {
     pub(super) fn clocks_agree(&self) -> Result<bool, JournalError> {
         let life = self.life()?;
         Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
-    }
-
-    pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
-        let (wants, unread) = (wants.to_vec(), self.unread.all());
-        let given_back = unread.clone();
-        let (begun, next_due) = self
-            .ask(move |plan, now| {
-                plan.take_back(&unread, now)?;
-                let mut begun = plan.claim(&wants, max, now)?;
-                for Begun { head, .. } in &mut begun {
-                    // Recorded under an old name, perhaps; it is made by the agent of today.
-                    head.agent = plan.scope.name_today(&head.agent).to_owned();
-                }
-                Ok((begun, plan.ledger.next_due(&wants, now)))
-            })
-            .await?;
-        self.unread.remove(&given_back);
-        let read = begun.into_iter().map(|begun| async {
-            let fence = Fence { id: begun.id, epoch: begun.epoch, attempt: begun.head.attempt };
-            self.with_input(begun).await.inspect_err(|_| self.unread.add(fence))
-        });
-        let (mut claims, mut failed) = (Vec::new(), None);
-        for read in join_all(read).await {
-            match read {
-                Ok(claim) => claims.extend(claim),
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) if claims.is_empty() => return Err(error),
-            // Who claims again finds what could not be read.
-            Some(_) => drop(self.news.ready.send_replace(())),
-            None => {}
-        }
-        Ok(Claims { claims, next_due })
-    }
-
-    /// The claim of an attempt that has begun; `None` if its input is damaged, and the launch is parked.
-    async fn with_input(&self, begun: Begun) -> Result<Option<Claim>, JournalError> {
-        let Begun { id, epoch, head } = begun;
-        match self.payload(key::INPUTS, id, &head.input).await {
-            Ok(input) => Ok(Some(Claim {
-                id,
-                attempt: head.attempt,
-                epoch,
-                terms: Terms::from(&head.terms),
-                agent: head.agent,
-                key: head.key,
-                input,
-            })),
-            Err(error) if is_damage(&error) => {
-                tracing::error!(launch = %id, %error, "an input cannot be read: the launch is parked");
-                let fence = Fence { id, epoch, attempt: head.attempt };
-                self.ask(move |plan, now| plan.park(fence, now)).await.map(|_| None)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Tells when there may be something to claim that there was not before, until the journal is closed.
@@ -291,13 +241,16 @@ impl Local {
 
     pub(super) fn close(&self) {
         drop(self.take_store());
+        // Before the look: a life that has not begun by then finds it.
+        self.news.ends.close();
         if let Some(life) = self.life.get() {
             life.committer.close();
         }
-        self.news.ends.close();
     }
 
     pub(super) async fn closed(&self) {
+        // Whether there is a life to wait for shows once none begins.
+        drop(self.beginning.lock().await);
         if let Some(life) = self.life.get() {
             life.committer.closed().await;
         }

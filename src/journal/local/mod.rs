@@ -17,6 +17,7 @@
 
 mod append;
 mod attempts;
+mod claiming;
 mod committer;
 mod debt;
 mod decision;
