@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::contract::Durability;
 use super::local::{Embedded, Local};
@@ -96,6 +97,8 @@ struct Shelved {
     store: MemoryStore,
     /// How the next commit fails.
     fault: Option<ShelfFault>,
+    /// Reading a key fails that begins so, and how often.
+    unreadable: Option<(Vec<u8>, usize)>,
 }
 
 /// How a commit fails.
@@ -116,6 +119,21 @@ impl Shelf {
     /// The next commit fails.
     pub fn break_next(&self, fault: ShelfFault) {
         self.lock().fault = Some(fault);
+    }
+
+    /// The next reads of keys that begin so fail, so many of them.
+    pub fn break_reads(&self, prefix: &[u8], times: usize) {
+        self.lock().unreadable = Some((prefix.to_vec(), times));
+    }
+
+    /// How many reads are still to fail.
+    pub fn unreadable(&self) -> usize {
+        self.lock().unreadable.as_ref().map_or(0, |(_, times)| *times)
+    }
+
+    /// Holds up whoever reads or commits, until what this gives is dropped.
+    pub fn hold_up(&self) -> impl Drop {
+        self.lock()
     }
 
     /// Whether a commit is still to fail.
@@ -139,7 +157,14 @@ impl Store for Shelf {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        self.lock().store.get(key)
+        let mut shelved = self.lock();
+        if let Some((prefix, times)) = &mut shelved.unreadable {
+            if *times > 0 && key.starts_with(prefix) {
+                *times -= 1;
+                return Err(JournalError::new(JournalErrorKind::Io));
+            }
+        }
+        shelved.store.get(key)
     }
 
     fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
@@ -162,12 +187,21 @@ impl Store for Shelf {
 /// A journal over a [`Shelf`].
 pub struct ShelfJournal(Local);
 
+impl ShelfJournal {
+    /// Acknowledges before it commits, as a journal on disk may.
+    #[must_use]
+    pub fn buffered(mut self, interval: Duration) -> Self {
+        self.0.set_interval(interval);
+        self
+    }
+}
+
 impl Embedded for ShelfJournal {
     fn local(&self) -> &Local {
         &self.0
     }
 
     fn promises(&self) -> Durability {
-        Durability::Immediate
+        self.0.durability()
     }
 }

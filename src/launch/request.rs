@@ -167,7 +167,8 @@ impl Origin {
         let Self { parent, position, label } = self;
         match label {
             Some(label) => Ok(format!("child/{parent}/{}", checked(label, LONGEST_LABEL)?)),
-            None => Ok(format!("child/{parent}/#{position}")),
+            // Not after a slash: a label may look like a position.
+            None => Ok(format!("child/{parent}#{position}")),
         }
     }
 }

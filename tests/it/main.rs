@@ -69,6 +69,7 @@ mod retention;
 mod retention_kills;
 mod scenarios;
 mod seams;
+mod seams_launches;
 mod support;
 mod system;
 mod system_stress;

@@ -9,6 +9,10 @@ use crate::journal::intent::Stored;
 
 impl Local {
     pub(super) async fn append(&self, intents: Vec<Intent>) -> Result<Vec<Appended>, JournalError> {
+        if intents.is_empty() {
+            // Refused where everything is.
+            return self.ask(|_, _| Ok(Vec::new())).await;
+        }
         let (mut appended, mut short) = (Vec::with_capacity(intents.len()), Vec::new());
         for intent in intents {
             if intent.input.len() <= LONGEST_INLINE {
@@ -49,7 +53,7 @@ impl Local {
             Ok(id) => id,
             Err(there) => return Ok(there),
         };
-        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input)).await?;
+        let input = self.put(key::INPUTS, id, std::mem::take(&mut intent.input), None).await?;
         self.ask(move |plan, now| plan.append(Some(id), intent, input, now)).await
     }
 }

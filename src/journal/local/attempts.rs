@@ -15,7 +15,7 @@ pub(super) struct Begun {
 }
 
 /// The attempt that a claim is about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fence {
     pub(super) id: LaunchId,
     pub(super) epoch: u64,
@@ -48,6 +48,11 @@ impl Attempts {
     /// An attempt is concluded once this is committed.
     pub(super) fn end(&mut self, id: LaunchId, attempt: u32) {
         self.ended.push((id, attempt));
+    }
+
+    /// Nobody was told to make an attempt.
+    pub(super) fn forget(&mut self, id: LaunchId, attempt: u32) {
+        self.made.remove(&(id, attempt));
     }
 
     pub(super) fn is_made(&self, id: LaunchId, attempt: u32) -> bool {

@@ -47,6 +47,11 @@ impl Plan {
         self.is_dirty()
     }
 
+    /// Whether somebody has been told of what is not durable.
+    pub(super) fn is_indebted(&self) -> bool {
+        self.debt.told > 0 || !self.debt.unpaid.is_empty()
+    }
+
     /// The last commit has failed: who claims launches finds out, and so the store is opened again also if nobody else
     /// asks for anything.
     pub(super) fn alarm(&self) {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::Mutex as Beginning;
 use tokio::time::Instant;
 
-use super::attempts::{Begun, Fence};
+use super::attempts::Fence;
 use super::committer::Committer;
 use super::key;
 use super::ledger::Now;
@@ -16,15 +16,15 @@ use super::pieces::LONGEST_INLINE;
 use super::plan::Plan;
 use super::sweep::Agreement;
 use super::turns::Turns;
+use super::unread::Unread;
 use super::waiting::News;
 use crate::journal::clock::WallClock;
 use crate::journal::contract::{Durability, Scope};
-use crate::journal::exchange::{Claim, Claims, Moved, Want};
+use crate::journal::exchange::{Claim, Moved};
 use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, Stored};
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
-use crate::journal::terms::Terms;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::outcome::LaunchId;
 
@@ -35,10 +35,14 @@ const LONGEST_PAYLOAD: usize = 16 << 20;
 pub struct Local {
     /// Before the life of the journal.
     store: Mutex<Option<Box<dyn Store>>>,
-    life: OnceLock<Life>,
-    news: Arc<News>,
+    life: Arc<OnceLock<Life>>,
+    /// Held while the life begins.
+    beginning: Arc<Beginning<()>>,
+    pub(super) news: Arc<News>,
     /// Outputs that are being written in pieces.
     turns: Turns,
+    /// Attempts that are to be given back.
+    pub(super) unread: Unread,
     pub(super) longest_payload: usize,
     /// How long an answer may come before its commit.
     interval: Option<Duration>,
@@ -61,8 +65,9 @@ impl Life {
 impl Local {
     pub(crate) fn new(store: impl Store) -> Self {
         let store = Mutex::new(Some(Box::new(store) as Box<dyn Store>));
-        let (life, news, turns) = (OnceLock::new(), Arc::default(), Turns::default());
-        Self { store, life, news, turns, longest_payload: LONGEST_PAYLOAD, interval: None }
+        let (life, beginning, news) = (Arc::default(), Arc::default(), Arc::default());
+        let (turns, unread) = (Turns::default(), Unread::default());
+        Self { store, life, beginning, news, turns, unread, longest_payload: LONGEST_PAYLOAD, interval: None }
     }
 
     #[cfg_attr(
@@ -90,24 +95,30 @@ impl Local {
     }
 
     pub(super) async fn start(&self, scope: Scope) -> Result<(), JournalError> {
+        let beginning = Arc::clone(&self.beginning).lock_owned().await;
         let store = self.take_store().ok_or(JournalError::new(JournalErrorKind::InUse))?;
         let (began, clock, news) = (Instant::now(), scope.clock.clone(), Arc::clone(&self.news));
         let now = Now { wall: clock.millis(), steady: Duration::ZERO };
-        let interval = self.interval;
+        let (interval, life, told) = (self.interval, Arc::clone(&self.life), Arc::clone(&self.news));
         #[expect(clippy::disallowed_methods, reason = "it reads the store, and is waited for")]
         let starting = tokio::task::spawn_blocking(move || {
             let mut plan = Plan::open(store, scope, news, now)?;
             pass("recovery.planned")?;
             plan.commit_recovery()?;
             pass("recovery.synced")?;
-            Committer::start(plan, interval)
+            let committer = Committer::start(plan, interval)?;
+            let agreement = Mutex::new(Agreement::at(now));
+            // Here, so that it is closed also if nobody waits for the start any more.
+            let life = life.get_or_init(|| Life { committer, began, clock, agreement });
+            let closed = told.ends.is_closed();
+            if closed {
+                life.committer.close();
+            }
+            drop(beginning);
+            if closed { Err(JournalError::new(JournalErrorKind::Closed)) } else { Ok(()) }
         });
         let lost = |error| JournalError::new(JournalErrorKind::Closed).because(error);
-        let committer = starting.await.map_err(lost)??;
-        // Whoever took the store is alone here.
-        let agreement = Mutex::new(Agreement::at(now));
-        let _ = self.life.set(Life { committer, began, clock, agreement });
-        Ok(())
+        starting.await.map_err(lost)?
     }
 
     /// Asks the plan for something. The answer holds: everything on which it rests is durable.
@@ -129,45 +140,6 @@ impl Local {
         Ok(life.agreement.lock().unwrap_or_else(PoisonError::into_inner).holds(life.now()))
     }
 
-    pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
-        let wants = wants.to_vec();
-        let (begun, next_due) = self
-            .ask(move |plan, now| {
-                let mut begun = plan.claim(&wants, max, now)?;
-                for Begun { head, .. } in &mut begun {
-                    // Recorded under an old name, perhaps; it is made by the agent of today.
-                    head.agent = plan.scope.name_today(&head.agent).to_owned();
-                }
-                Ok((begun, plan.ledger.next_due(&wants, now)))
-            })
-            .await?;
-        let read = begun.into_iter().map(|begun| self.with_input(begun));
-        let claims = join_all(read).await.into_iter().filter_map(Result::transpose);
-        Ok(Claims { claims: claims.collect::<Result<_, _>>()?, next_due })
-    }
-
-    /// The claim of an attempt that has begun; `None` if its input is damaged, and the launch is parked.
-    async fn with_input(&self, begun: Begun) -> Result<Option<Claim>, JournalError> {
-        let Begun { id, epoch, head } = begun;
-        match self.payload(key::INPUTS, id, &head.input).await {
-            Ok(input) => Ok(Some(Claim {
-                id,
-                attempt: head.attempt,
-                epoch,
-                terms: Terms::from(&head.terms),
-                agent: head.agent,
-                key: head.key,
-                input,
-            })),
-            Err(error) if is_damage(&error) => {
-                tracing::error!(launch = %id, %error, "an input cannot be read: the launch is parked");
-                let fence = Fence { id, epoch, attempt: head.attempt };
-                self.ask(move |plan, now| plan.park(fence, now)).await.map(|_| None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Tells when there may be something to claim that there was not before, until the journal is closed.
     pub(super) fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
         let changes = stream::unfold(self.news.ready.subscribe(), |mut ready| async move {
@@ -187,7 +159,7 @@ impl Local {
             if let Err(refused) = self.ask(move |plan, now| plan.stage_output(fence, now)).await? {
                 return Ok(Err(refused));
             }
-            self.put(key::OUTPUTS, claim.id, output.to_vec()).await?
+            self.put(key::OUTPUTS, claim.id, output.to_vec(), Some(fence)).await?
         };
         let Fence { id, epoch, attempt } = fence;
         self.advance(id, Event::Succeed { epoch, attempt, output }).await
@@ -204,6 +176,10 @@ impl Local {
         mut after: Option<LaunchId>,
         max: usize,
     ) -> Result<Vec<LaunchRecord>, JournalError> {
+        if max == 0 {
+            // Refused where everything is.
+            return self.ask(|_, _| Ok(Vec::new())).await;
+        }
         if self.interval.is_some() {
             // What was acknowledged is looked for in the store, not in what waits.
             let sync = |plan: &mut Plan, _| {
@@ -265,13 +241,16 @@ impl Local {
 
     pub(super) fn close(&self) {
         drop(self.take_store());
+        // Before the look: a life that has not begun by then finds it.
+        self.news.ends.close();
         if let Some(life) = self.life.get() {
             life.committer.close();
         }
-        self.news.ends.close();
     }
 
     pub(super) async fn closed(&self) {
+        // Whether there is a life to wait for shows once none begins.
+        drop(self.beginning.lock().await);
         if let Some(life) = self.life.get() {
             life.committer.closed().await;
         }

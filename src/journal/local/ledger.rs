@@ -229,7 +229,7 @@ impl Ledger {
     }
 
     /// A launch stands otherwise from now on; everything else about it stays.
-    fn stand(&mut self, id: LaunchId, stands: Stands) {
+    pub(super) fn stand(&mut self, id: LaunchId, stands: Stands) {
         if let Some(slot) = self.slots.get(&id).cloned() {
             self.put(id, Some(Slot { stands, ..slot }));
         }

@@ -17,6 +17,7 @@
 
 mod append;
 mod attempts;
+mod claiming;
 mod committer;
 mod debt;
 mod decision;
@@ -38,6 +39,7 @@ mod removal;
 mod slot;
 mod sweep;
 mod turns;
+mod unread;
 mod view;
 mod waiting;
 mod waits;

@@ -15,6 +15,10 @@ use crate::journal::{JournalError, JournalErrorKind};
 /// How many changes are committed together: more would only make those wait who came first.
 const LARGEST_BATCH: usize = 256;
 
+/// How often what is owed is tried to be committed at the end, and how long to wait in between.
+const LAST_TRIES: usize = 3;
+const LAST_WAIT: Duration = Duration::from_millis(50);
+
 /// The thread that owns the store.
 pub(super) struct Owner {
     plan: Plan,
@@ -25,6 +29,8 @@ pub(super) struct Owner {
     interval: Option<Duration>,
     /// When the oldest change was answered that is not committed.
     owed_since: Option<Instant>,
+    /// The time of the last request.
+    last: Option<Now>,
 }
 
 /// What there is to do.
@@ -37,7 +43,7 @@ enum Next {
 
 impl Owner {
     pub(super) fn new(plan: Plan, desk: Arc<Desk>, interval: Option<Duration>) -> Self {
-        Self { plan, desk, broken: None, interval, owed_since: None }
+        Self { plan, desk, broken: None, interval, owed_since: None, last: None }
     }
 
     /// Works until the journal is closed and nothing is owed.
@@ -50,6 +56,20 @@ impl Owner {
             }
         }
         self.commit(&mut Vec::new());
+        self.pay_at_last();
+    }
+
+    /// Tries again to commit what somebody was told of: nobody will ask for anything any more.
+    fn pay_at_last(&mut self) {
+        for _ in 0..LAST_TRIES {
+            let Some(now) = self.last.filter(|_| self.broken.is_some() && self.plan.is_indebted()) else {
+                return;
+            };
+            std::thread::sleep(LAST_WAIT);
+            if self.heal(now).is_none() {
+                self.commit(&mut Vec::new());
+            }
+        }
     }
 
     fn next(&self) -> Next {
@@ -81,6 +101,7 @@ impl Owner {
         let queued = pass("journal.queued").map_err(JournalError::from).err();
         let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
         for Request { now, ask } in requests {
+            self.last = Some(now);
             let answer = ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now);
             match answer {
                 Some(answer) if self.interval.is_some() && !self.plan.is_urgent() => {

@@ -3,7 +3,9 @@
 use futures::future::join_all;
 
 use super::Local;
+use super::attempts::Fence;
 use super::pieces::PIECE;
+use super::plan::Plan;
 use crate::journal::JournalError;
 use crate::journal::intent::Stored;
 use crate::outcome::LaunchId;
@@ -12,21 +14,30 @@ use crate::outcome::LaunchId;
 const PIECES_AT_ONCE: usize = 64;
 
 impl Local {
-    /// Writes a payload in pieces.
+    /// Writes a payload in pieces. That of an attempt only as long as this is the one that runs: who settles the launch
+    /// afterwards writes under the same keys.
     pub(super) async fn put(
         &self,
         prefix: &'static [u8],
         id: LaunchId,
         payload: Vec<u8>,
+        fence: Option<Fence>,
     ) -> Result<Stored, JournalError> {
         let length = payload.len() as u64;
         let mut pieces = payload.chunks(PIECE).map(<[u8]>::to_vec).zip(0..).peekable();
         while pieces.peek().is_some() {
             let some: Vec<_> = pieces.by_ref().take(PIECES_AT_ONCE).collect();
-            self.ask(move |plan, _| {
-                some.iter().try_for_each(|(piece, number)| plan.put_piece(prefix, id, *number, piece))
-            })
-            .await?;
+            let put = move |plan: &mut Plan, _| {
+                if let Some(Err(_)) = fence.map(|fence| plan.current(fence)).transpose()? {
+                    return Ok(false);
+                }
+                some.iter().try_for_each(|(piece, number)| plan.put_piece(prefix, id, *number, piece))?;
+                Ok(true)
+            };
+            if !self.ask(put).await? {
+                // Whoever wants the head to name them is refused.
+                break;
+            }
         }
         Ok(Stored::InPieces(length))
     }

@@ -130,14 +130,18 @@ impl Plan {
 
     /// Begins the next attempts of at most `max` launches, and of each agent at most as many as are wanted.
     pub(super) fn claim(&mut self, wants: &[Want], max: usize, now: Now) -> Result<Vec<Begun>, JournalError> {
-        let mut begun = Vec::new();
+        let (mut begun, mut unread) = (Vec::new(), None);
         for id in self.ledger.next(wants, max, now) {
-            let Some(mut head) = self.head(id)? else { continue };
+            let Some(mut head) = self.chosen(id, &mut unread) else { continue };
             if step(&mut head, Event::Start { epoch: self.epoch }, now.wall).is_ok() {
                 self.write(id, &mut head, now)?;
                 self.attempts.begin(id, head.attempt);
                 begun.push(Begun { id, epoch: self.epoch, head });
             }
+        }
+        match unread {
+            Some(error) if begun.is_empty() => return Err(error),
+            _ => {}
         }
         if !begun.is_empty() {
             self.must_sync();

@@ -64,6 +64,12 @@ impl Plan {
         Ok(Ok(last))
     }
 
+    /// Whether an output in pieces waits for its commit: pieces are looked for in the store. It can be removed afterwards.
+    pub(super) fn pieces_wait(&self, id: LaunchId, head: &Head) -> bool {
+        let output = matches!(&head.state, State::Done { output, .. } if in_pieces(output));
+        output && self.waiting.contains_key(&id)
+    }
+
     /// The removal of at most so many pieces of a launch.
     fn some_pieces(&self, id: LaunchId, head: &Head, most: usize) -> Result<Vec<Change>, JournalError> {
         let output = matches!(&head.state, State::Done { output, .. } if in_pieces(output));

@@ -33,6 +33,10 @@ impl Plan {
             let Some((at, id)) = self.ledger.expiring.first(now.wall) else { break };
             match self.stored(id) {
                 Ok(Some(head)) if head.expires() == Some(at) => {
+                    if self.pieces_wait(id, &head) {
+                        self.must_sync();
+                        break;
+                    }
                     let room = full - self.changes();
                     removed +=
                         usize::from(self.remove(id, head, Event::Leave, room, now)?.is_ok_and(|last| last));

@@ -66,6 +66,11 @@ impl Waiting {
         self.closing.cancel();
     }
 
+    /// Whether nobody will be told any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
     /// Waits until nobody will be told any more.
     pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         self.closing.clone().cancelled_owned()
