@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use sortie::journal::JournalErrorKind;
-use sortie::{AgentRef, Launch, LaunchErrorKind, LaunchId, SledJournal, System, Ticket, TicketError};
+use sortie::{
+    AgentRef, Launch, LaunchErrorKind, LaunchId, Outcome, SledJournal, System, Ticket, TicketError,
+};
 
 use super::log::{Fact, Log};
 use super::order::{Again, Order};
@@ -152,20 +154,21 @@ impl Worker {
             return self.result(key, &ticket).await;
         }
         match ticket.try_result().await {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => self.result(key, &ticket).await,
+            Ok(outcome) => outcome.map_or(Ok(()), |outcome| self.tell(key, ticket.id(), outcome)),
             Err(error) => self.excuse(key, ticket.id(), error),
         }
     }
 
-    /// Asks for a launch by its id.
+    /// Asks for a launch by its id, and for all that it has given: it is there as a whole, or not at all.
     async fn look(&self, key: u64, id: &str) -> Result<(), Failed> {
         let id = id.parse::<LaunchId>()?;
         let ticket = self.system.ticket::<Answer>(id).ok_or("there is no journal")?;
-        match ticket.status().await {
-            Ok(_) => Ok(self.log.say(&Fact::There { key, id: id.to_string() })?),
-            Err(error) => self.excuse(key, id, error),
-        }
+        let outcome = match ticket.try_result().await {
+            Ok(outcome) => outcome,
+            Err(error) => return self.excuse(key, id, error),
+        };
+        self.log.say(&Fact::There { key, id: id.to_string() })?;
+        outcome.map_or(Ok(()), |outcome| self.tell(key, id, outcome))
     }
 
     /// Asks under a key with another input.
@@ -214,14 +217,21 @@ impl Worker {
     }
 
     async fn result(&self, key: u64, ticket: &Ticket<Answer>) -> Result<(), Failed> {
-        let id = ticket.id().to_string();
-        let fact = match ticket.result().await {
-            Err(error) => return self.excuse(key, ticket.id(), error),
-            Ok(Ok(answer)) if self.inputs.is_answer(&answer, key) => {
+        match ticket.result().await {
+            Ok(outcome) => self.tell(key, ticket.id(), outcome),
+            Err(error) => self.excuse(key, ticket.id(), error),
+        }
+    }
+
+    /// Writes down how a launch has ended.
+    fn tell(&self, key: u64, id: LaunchId, outcome: Outcome<Answer>) -> Result<(), Failed> {
+        let id = id.to_string();
+        let fact = match outcome {
+            Ok(answer) if self.inputs.is_answer(&answer, key) => {
                 Fact::Done { key, id, output: answer.digest() }
             }
-            Ok(Ok(_)) => Fact::Wrong { key, id },
-            Ok(Err(failure)) => Fact::Failed { key, id, why: format!("{failure:#}") },
+            Ok(_) => Fact::Wrong { key, id },
+            Err(failure) => Fact::Failed { key, id, why: format!("{failure:#}") },
         };
         Ok(self.log.say(&fact)?)
     }
