@@ -68,9 +68,10 @@ impl Cuts {
         let mut mounted = disk.mount(&mount)?;
         for cut in 0..cuts {
             let journal = mounted.path().join("journal");
+            let moment = Moment::draw(&mut self.random, cut, moments.clone());
             let mut order = self.arguments.order(&journal, &facts, &judge);
             order.again = judge.sample(&mut self.random, 20);
-            let moment = Moment::draw(&mut self.random, cut, moments.clone());
+            order.late = moment.late();
             let mut child = Process::start(&order, &file)?;
             let end = moment.wait(&mut child, &mut log, &mut judge)?;
             // What was written down by now is promised by the disk as it is from now on.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::judge::Judge;
 use super::order::Order;
@@ -52,6 +53,7 @@ impl Arguments {
             payload: self.payload,
             first: judge.next(),
             launches: (VOLUME / self.payload.max(1)).clamp(4, 200) as u64,
+            late: Duration::ZERO,
             again: Vec::new(),
             wait: false,
         }

@@ -1,21 +1,34 @@
 //! Whether the facts agree with what is promised.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use super::log::Fact;
 use super::order::Again;
-
-/// How many findings are printed.
-const PRINTED: usize = 30;
+use super::sweeps::Sweeps;
+use super::verdict::Verdict;
+use super::work::retention;
 
 /// What is known of one key.
 #[derive(Debug, Default)]
 struct Known {
-    /// The launch under it, from the first fact that names one.
+    /// Whether a launch was called last, and nobody knows what it has returned.
+    tried: bool,
+    now: Life,
+    /// The launches that were under it before, and were removed. The last one was the latest.
+    removed: Vec<String>,
+    /// How many of these were acknowledged.
+    acknowledged: usize,
+}
+
+/// What is known of one launch.
+#[derive(Debug, Default)]
+struct Life {
+    /// From the first fact that names it.
     id: Option<String>,
     /// Whether a launch has returned `Ok`.
     acknowledged: bool,
+    /// Whether its latest attempt has come to its value. Only then can it be done.
+    finished: bool,
     /// The output, once a result was read.
     output: Option<u64>,
     begun: BTreeSet<u32>,
@@ -26,27 +39,11 @@ struct Known {
 pub(crate) struct Judge {
     keys: BTreeMap<u64, Known>,
     opened: u64,
+    sweeps: Sweeps,
     lost: BTreeMap<u64, String>,
     twice: BTreeMap<u64, String>,
     unopenable: Vec<String>,
     broken: Vec<String>,
-}
-
-/// What a judge has found, or several of them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Verdict {
-    /// How many launches were acknowledged.
-    pub(crate) acknowledged: usize,
-    /// How often the journal was open.
-    pub(crate) opened: u64,
-    /// Launches that were acknowledged and are missing, or will never be done.
-    pub(crate) lost: usize,
-    /// Keys with two launches, and launches that were done and ran again, or changed their result.
-    pub(crate) twice: usize,
-    /// How often the journal could not be opened.
-    pub(crate) unopenable: usize,
-    /// All of that in words.
-    pub(crate) findings: Vec<String>,
 }
 
 impl Judge {
@@ -60,20 +57,25 @@ impl Judge {
             Fact::Opened => self.opened += 1,
             Fact::Unopenable(why) => self.unopenable.push(why),
             Fact::Broken(what) => self.broken.push(what),
-            Fact::Try { key } => drop(self.keys.entry(key).or_default()),
+            Fact::Try { key } => self.keys.entry(key).or_default().tried = true,
             Fact::Acknowledged { key, id, known } => {
                 self.identify(key, &id);
-                let was = &mut self.keys.entry(key).or_default().acknowledged;
-                if std::mem::replace(was, true) && !known {
+                let of_key = self.keys.entry(key).or_default();
+                of_key.tried = false;
+                if std::mem::replace(&mut of_key.now.acknowledged, true) && !known {
                     self.lose(key, format!("{id} is new, though it was acknowledged before"));
                 }
             }
             Fact::Conflict { key, id } => self.identify(key, &id),
             Fact::Forked { key, id } => self.double(key, format!("another input was launched, as {id}")),
             Fact::Begun { key, id, attempt } => self.begin(key, &id, attempt),
+            Fact::Finished { key, id, .. } => {
+                self.identify(key, &id);
+                self.life(key).finished = true;
+            }
             Fact::Done { key, id, output } => {
                 self.identify(key, &id);
-                let before = self.keys.entry(key).or_default().output.replace(output);
+                let before = self.life(key).output.replace(output);
                 if before.is_some_and(|before| before != output) {
                     self.double(key, format!("the result of {id} has changed"));
                 }
@@ -82,14 +84,48 @@ impl Judge {
             Fact::Failed { key, id, why } => {
                 self.lose(key, format!("{id} has ended without a result: {why}"))
             }
-            Fact::Gone { key, id } => self.lose(key, format!("there is no {id}")),
+            Fact::Unreadable { key, id, why } => self.lose(key, format!("{id} cannot be read: {why}")),
+            Fact::There { key, id } => {
+                self.identify(key, &id);
+                self.sweeps.find(key, &id);
+            }
+            Fact::Gone { key, id } => {
+                let of_key = self.keys.entry(key).or_default();
+                if !of_key.removed.contains(&id) {
+                    self.identify(key, &id);
+                    if !self.retire(key) {
+                        self.lose(key, format!("there is no {id}"));
+                    }
+                }
+            }
         }
+    }
+
+    fn life(&mut self, key: u64) -> &mut Life {
+        &mut self.keys.entry(key).or_default().now
+    }
+
+    /// The launch under a key is not there any more, which is as it should be if it can have been done and is not kept.
+    /// Otherwise `false`.
+    fn retire(&mut self, key: u64) -> bool {
+        let of_key = self.keys.entry(key).or_default();
+        if retention(key).is_none() || !of_key.now.finished {
+            return false;
+        }
+        let life = std::mem::take(&mut of_key.now);
+        of_key.acknowledged += usize::from(life.acknowledged);
+        if let Some(id) = life.id {
+            self.sweeps.miss(key, &id);
+            of_key.removed.push(id);
+        }
+        true
     }
 
     fn begin(&mut self, key: u64, id: &str, attempt: u32) {
         self.identify(key, id);
-        let known = self.keys.entry(key).or_default();
-        let (done, new) = (known.output.is_some(), known.begun.insert(attempt));
+        let life = self.life(key);
+        let (done, new) = (life.output.is_some(), life.begun.insert(attempt));
+        life.finished = false;
         if done {
             self.double(key, format!("{id} was done, and attempt {attempt} has begun"));
         }
@@ -98,13 +134,20 @@ impl Judge {
         }
     }
 
-    /// All that is ever said of a key is said of one launch.
+    /// All that is ever said of a key is said of one launch, until that has expired; then of the next one.
     fn identify(&mut self, key: u64, id: &str) {
-        let known = &mut self.keys.entry(key).or_default().id;
-        let first = known.get_or_insert_with(|| id.to_owned());
-        if first != id {
-            let what = format!("it is {first}, and also {id}");
-            self.double(key, what);
+        let of_key = self.keys.entry(key).or_default();
+        if of_key.removed.iter().any(|removed| removed == id) {
+            return self.double(key, format!("{id} was removed, and is there again"));
+        }
+        let first = of_key.now.id.get_or_insert_with(|| id.to_owned()).clone();
+        if first == id {
+            return;
+        }
+        if self.retire(key) {
+            self.life(key).id = Some(id.to_owned());
+        } else {
+            self.double(key, format!("it is {first}, and also {id}"));
         }
     }
 
@@ -138,24 +181,41 @@ impl Judge {
 
     /// Every key that was tried.
     pub(crate) fn all(&self) -> Vec<Again> {
-        self.keys.iter().map(again).collect()
+        self.keys.iter().map(|(key, known)| again(*key, known, true)).collect()
     }
 
-    /// A sample of those that were acknowledged, and all that were tried and have had no answer.
+    /// A sample of all keys, and those that were tried last and have had no answer. What is to have been removed is only looked
+    /// for. No key is there twice: of one that is asked for at two places at once, the facts have no order.
     pub(crate) fn sample(&self, random: &mut fastrand::Rng, size: usize) -> Vec<Again> {
-        let mut sample: Vec<_> =
-            self.keys.iter().filter(|(_, known)| !known.acknowledged).map(again).collect();
-        for _ in 0..size {
-            let some = self.keys.range(random.u64(0..=self.next())..).next();
-            sample.extend(some.filter(|(_, known)| known.acknowledged).map(again));
-        }
-        sample
+        let mut sample: BTreeMap<u64, bool> = self.sweeps.unknown().keys().map(|key| (*key, false)).collect();
+        let random = (0..size).filter_map(|_| self.keys.range(random.u64(0..=self.next())..).next());
+        let unanswered = self.keys.iter().filter(|(_, known)| known.tried);
+        sample.extend(random.chain(unanswered).map(|(key, _)| (*key, true)));
+        let of_key = |(key, launch)| Some(again(key, self.keys.get(&key)?, launch));
+        sample.into_iter().filter_map(of_key).collect()
+    }
+
+    /// Launches that were done and are not kept, by their keys: whatever sweep comes, it is to remove them.
+    pub(crate) fn expired(&self) -> BTreeMap<u64, String> {
+        let expired = |(key, known): (&u64, &Known)| {
+            let done = retention(*key).is_some() && known.now.output.is_some();
+            known.now.id.clone().filter(|_| done).map(|id| (*key, id))
+        };
+        self.keys.iter().filter_map(expired).collect()
+    }
+
+    /// A child was killed when these were to be removed. From now on they are looked for.
+    pub(crate) fn end_sweep(&mut self, mut expired: BTreeMap<u64, String>) {
+        let all = expired.len();
+        expired.retain(|key, id| self.keys.get(key).is_some_and(|known| known.now.id.as_ref() == Some(id)));
+        let gone = all - expired.len();
+        self.sweeps.begin(expired, gone);
     }
 
     /// The end of the trial: everything acknowledged must be done by now, if the journal opens.
     pub(crate) fn close(mut self) -> Verdict {
         if !self.is_unopenable() {
-            let waiting = |(_, known): &(&u64, &Known)| known.acknowledged && known.output.is_none();
+            let waiting = |(_, known): &(&u64, &Known)| known.now.acknowledged && known.now.output.is_none();
             let never: Vec<_> = self.keys.iter().filter(waiting).map(|(key, _)| *key).collect();
             never.into_iter().for_each(|key| self.lose(key, "it was acknowledged, and is never done".into()));
         }
@@ -166,8 +226,10 @@ impl Judge {
         let unopened = self.unopenable.into_iter().map(|why| format!("unopenable: {why}"));
         let findings = of_key("lost", self.lost).chain(of_key("recorded twice", self.twice)).chain(unopened);
         Verdict {
-            acknowledged: self.keys.values().filter(|known| known.acknowledged).count(),
+            acknowledged: self.keys.values().map(Known::acknowledged).sum(),
             opened: self.opened,
+            removed: self.sweeps.removed,
+            cut: self.sweeps.cut(),
             lost,
             twice,
             unopenable,
@@ -176,37 +238,15 @@ impl Judge {
     }
 }
 
-fn again((key, known): (&u64, &Known)) -> Again {
-    Again { key: *key, id: known.id.clone().filter(|_| known.acknowledged) }
+fn again(key: u64, known: &Known, launch: bool) -> Again {
+    let id = known.now.id.clone().filter(|_| known.now.acknowledged);
+    Again { key, id, removed: known.removed.last().cloned(), launch }
 }
 
-impl Verdict {
-    pub(crate) fn is_good(&self) -> bool {
-        self.lost == 0 && self.twice == 0 && self.unopenable == 0
-    }
-
-    /// Prints the findings, unless there are too many to be read.
-    pub(crate) fn print_findings(&self) {
-        self.findings.iter().take(PRINTED).for_each(|finding| println!("{finding}"));
-        if self.findings.len() > PRINTED {
-            println!("and {} more", self.findings.len() - PRINTED);
-        }
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.acknowledged += other.acknowledged;
-        self.opened += other.opened;
-        self.lost += other.lost;
-        self.twice += other.twice;
-        self.unopenable += other.unopenable;
-        self.findings.extend(other.findings);
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { acknowledged, lost, twice, unopenable, .. } = self;
-        write!(f, "acked={acknowledged} lost={lost} recorded_twice={twice} unopenable={unopenable}")
+impl Known {
+    /// How many launches were acknowledged under the key.
+    fn acknowledged(&self) -> usize {
+        self.acknowledged + usize::from(self.now.acknowledged)
     }
 }
 
@@ -214,16 +254,38 @@ impl fmt::Display for Verdict {
 mod tests {
     use super::*;
 
+    /// The first key under which launches are kept.
+    fn kept() -> u64 {
+        (0..).find(|key| retention(*key).is_none()).unwrap_or_default()
+    }
+
+    /// The first key under which they are not.
+    fn not_kept() -> u64 {
+        (0..).find(|key| retention(*key).is_some()).unwrap_or_default()
+    }
+
     fn acknowledged(key: u64, id: &str, known: bool) -> Fact {
         Fact::Acknowledged { key, id: id.into(), known }
     }
 
-    fn done(id: &str, output: u64) -> Fact {
-        Fact::Done { key: 7, id: id.into(), output }
+    fn begun(key: u64, id: &str, attempt: u32) -> Fact {
+        Fact::Begun { key, id: id.into(), attempt }
     }
 
-    fn begun(id: &str, attempt: u32) -> Fact {
-        Fact::Begun { key: 7, id: id.into(), attempt }
+    fn finished(key: u64, id: &str) -> Fact {
+        Fact::Finished { key, id: id.into(), attempt: 1 }
+    }
+
+    fn done(key: u64, id: &str, output: u64) -> Fact {
+        Fact::Done { key, id: id.into(), output }
+    }
+
+    fn there(key: u64, id: &str) -> Fact {
+        Fact::There { key, id: id.into() }
+    }
+
+    fn gone(key: u64, id: &str) -> Fact {
+        Fact::Gone { key, id: id.into() }
     }
 
     /// The counts of lost, recorded twice and unopenable.
@@ -236,44 +298,123 @@ mod tests {
 
     #[test]
     fn a_launch_that_is_killed_twice_and_done_once_is_as_promised() {
-        let facts = [
-            Fact::Try { key: 7 },
-            begun("a", 1), // nobody was told of the launch yet
-            Fact::Try { key: 7 },
-            acknowledged(7, "a", true),
-            begun("a", 3),
-            Fact::Conflict { key: 7, id: "a".into() },
-            done("a", 1),
-            acknowledged(7, "a", true),
-            done("a", 1),
-        ];
-        assert_eq!(verdict(facts), [0, 0, 0]);
-        assert_eq!(verdict([Fact::Try { key: 7 }]), [0, 0, 0], "nothing was promised");
+        for key in [kept(), not_kept()] {
+            let facts = [
+                Fact::Try { key },
+                begun(key, "a", 1), // nobody was told of the launch yet
+                Fact::Try { key },
+                acknowledged(key, "a", true),
+                there(key, "a"),
+                begun(key, "a", 3),
+                finished(key, "a"),
+                Fact::Conflict { key, id: "a".into() },
+                done(key, "a", 1),
+                acknowledged(key, "a", true),
+                done(key, "a", 1),
+            ];
+            assert_eq!(verdict(facts), [0, 0, 0]);
+            assert_eq!(verdict([Fact::Try { key }]), [0, 0, 0], "nothing was promised");
+        }
     }
 
     #[test]
     fn what_is_missing_is_lost() {
-        let new = || acknowledged(7, "a", false);
-        let (key, id) = (7, || "a".to_owned());
-        assert_eq!(verdict([new()]), [1, 0, 0], "it is never done");
-        assert_eq!(verdict([new(), Fact::Gone { key, id: id() }, done("a", 1)]), [1, 0, 0]);
-        assert_eq!(verdict([new(), new(), done("a", 1)]), [1, 0, 0], "it was new twice");
-        assert_eq!(verdict([new(), Fact::Wrong { key, id: id() }, done("a", 1)]), [1, 0, 0]);
-        let failed = Fact::Failed { key, id: id(), why: "the process died".into() };
-        assert_eq!(verdict([new(), failed]), [1, 0, 0]);
+        for key in [kept(), not_kept()] {
+            let (new, done) = (|| acknowledged(key, "a", false), || done(key, "a", 1));
+            let id = || "a".to_owned();
+            assert_eq!(verdict([new()]), [1, 0, 0], "it is never done");
+            assert_eq!(verdict([new(), finished(key, "a")]), [1, 0, 0], "nobody has seen it done");
+            assert_eq!(verdict([new(), gone(key, "a"), done()]), [1, 0, 0]);
+            assert_eq!(verdict([new(), new(), done()]), [1, 0, 0], "it was new twice");
+            assert_eq!(verdict([new(), Fact::Wrong { key, id: id() }, done()]), [1, 0, 0]);
+            let why = || "the process died".to_owned();
+            assert_eq!(verdict([new(), Fact::Failed { key, id: id(), why: why() }]), [1, 0, 0]);
+            let unreadable = Fact::Unreadable { key, id: id(), why: why() };
+            assert_eq!(verdict([new(), unreadable, done()]), [1, 0, 0]);
+        }
     }
 
     #[test]
     fn what_is_there_again_is_recorded_twice() {
-        let new = || acknowledged(7, "a", false);
-        let (key, id) = (7, "b".to_owned());
-        assert_eq!(verdict([new(), acknowledged(7, "b", true), done("a", 1)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), begun("b", 1), done("a", 1)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), begun("a", 1), begun("a", 1), done("a", 1)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), begun("a", 1), done("a", 1), begun("a", 2)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), done("a", 1), done("a", 2)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), Fact::Forked { key, id: id.clone() }, done("a", 1)]), [0, 1, 0]);
-        assert_eq!(verdict([new(), Fact::Conflict { key, id }, done("a", 1)]), [0, 1, 0]);
+        for key in [kept(), not_kept()] {
+            let (new, begun) = (|| acknowledged(key, "a", false), |id, attempt| begun(key, id, attempt));
+            let (done, id) = (|output| done(key, "a", output), "b".to_owned());
+            assert_eq!(verdict([new(), acknowledged(key, "b", true), done(1)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), begun("b", 1), done(1)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), begun("a", 1), begun("a", 1), done(1)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), begun("a", 1), done(1), begun("a", 2)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), done(1), done(2)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), Fact::Forked { key, id: id.clone() }, done(1)]), [0, 1, 0]);
+            assert_eq!(verdict([new(), Fact::Conflict { key, id }, done(1)]), [0, 1, 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_may_be_removed_once_it_is_done_and_makes_way() {
+        let key = not_kept();
+        let first = || [acknowledged(key, "a", false), begun(key, "a", 1), finished(key, "a")];
+        let second = || [acknowledged(key, "b", false), begun(key, "b", 1), finished(key, "b")];
+        let end = || [done(key, "b", 2)];
+        assert_eq!(verdict(first().into_iter().chain([gone(key, "a")])), [0, 0, 0]);
+        assert_eq!(verdict(first().into_iter().chain([gone(key, "a"), gone(key, "a")])), [0, 0, 0]);
+        assert_eq!(verdict(first().into_iter().chain(second()).chain(end())), [0, 0, 0]);
+        let seen = || first().into_iter().chain([done(key, "a", 1), gone(key, "a")]);
+        assert_eq!(verdict(seen().chain(second()).chain(end())), [0, 0, 0]);
+        assert_eq!(verdict(seen().chain(second())), [1, 0, 0], "the second is a launch like any other");
+        let mut judge = Judge::default();
+        judge.hear(seen().chain(second()).chain(end()));
+        let Verdict { acknowledged, removed, .. } = judge.close();
+        assert_eq!((acknowledged, removed), (2, 1));
+    }
+
+    #[test]
+    fn what_is_kept_or_not_done_must_not_be_removed() {
+        let facts =
+            |key| [acknowledged(key, "a", false), begun(key, "a", 1), finished(key, "a"), done(key, "a", 1)];
+        let key = kept();
+        assert_eq!(verdict(facts(key).into_iter().chain([gone(key, "a")])), [1, 0, 0]);
+        let another = acknowledged(key, "b", false);
+        assert_eq!(verdict(facts(key).into_iter().chain([another])), [1, 1, 0]);
+        let key = not_kept();
+        let killed = || facts(key).into_iter().take(3).chain([begun(key, "a", 2)]);
+        assert_eq!(verdict(killed().chain([gone(key, "a")])), [1, 0, 0], "its second attempt has not ended");
+        let begun_only = facts(key).into_iter().take(2);
+        assert_eq!(verdict(begun_only.chain([begun(key, "b", 1), done(key, "a", 1)])), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_was_removed_stays_away() {
+        let key = not_kept();
+        let removed = || [acknowledged(key, "a", false), finished(key, "a"), gone(key, "a")].into_iter();
+        let id = "a".to_owned();
+        assert_eq!(verdict(removed().chain([there(key, "a")])), [0, 1, 0]);
+        assert_eq!(verdict(removed().chain([begun(key, "a", 2)])), [0, 1, 0]);
+        let known = [acknowledged(key, "a", true), done(key, "a", 1)];
+        assert_eq!(verdict(removed().chain(known)), [0, 1, 0]);
+        let next = [acknowledged(key, "b", false), done(key, "b", 1), Fact::Conflict { key, id }];
+        assert_eq!(verdict(removed().chain(next)), [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_has_expired_is_looked_for_once_and_what_is_not_answered_is_launched_again() {
+        let (key, next) = (not_kept(), kept() + 1000);
+        let mut judge = Judge::default();
+        judge.hear([
+            acknowledged(key, "a", false),
+            finished(key, "a"),
+            done(key, "a", 1),
+            Fact::Try { key: next },
+        ]);
+        let expired = judge.expired();
+        assert_eq!(expired, BTreeMap::from([(key, "a".to_owned())]));
+        judge.end_sweep(expired);
+        let sample = |judge: &Judge| judge.sample(&mut fastrand::Rng::with_seed(1), 0);
+        let launch = Again { key: next, id: None, removed: None, launch: true };
+        let look = Again { key, id: Some("a".into()), removed: None, launch: false };
+        assert_eq!(sample(&judge), [look, launch.clone()]);
+        judge.hear([gone(key, "a")]);
+        assert_eq!(sample(&judge), [launch]);
+        assert_eq!(judge.all()[0], Again { key, id: None, removed: Some("a".into()), launch: true });
     }
 
     #[test]

@@ -31,12 +31,18 @@ pub(crate) enum Fact {
     Forked { key: u64, id: String },
     /// A body has begun.
     Begun { key: u64, id: String, attempt: u32 },
+    /// A body is about to give its value: no launch is done without it.
+    Finished { key: u64, id: String, attempt: u32 },
     /// A result was read.
     Done { key: u64, id: String, output: u64 },
     /// A result was read that does not belong to the input.
     Wrong { key: u64, id: String },
     /// A launch has ended without a result.
     Failed { key: u64, id: String, why: String },
+    /// A launch is recorded, or what it has given, and cannot be read.
+    Unreadable { key: u64, id: String, why: String },
+    /// A launch that was asked for by its id is recorded.
+    There { key: u64, id: String },
     /// There is no launch with an id that was acknowledged.
     Gone { key: u64, id: String },
     /// Something that neither a kill nor a loss explains.
@@ -89,9 +95,12 @@ fn words(fact: &Fact) -> String {
         Fact::Conflict { key, id } => format!("conflict {key} {id}"),
         Fact::Forked { key, id } => format!("forked {key} {id}"),
         Fact::Begun { key, id, attempt } => format!("begun {key} {id} {attempt}"),
+        Fact::Finished { key, id, attempt } => format!("finished {key} {id} {attempt}"),
         Fact::Done { key, id, output } => format!("done {key} {id} {output}"),
         Fact::Wrong { key, id } => format!("wrong {key} {id}"),
         Fact::Failed { key, id, why } => format!("failed {key} {id} {}", one_line(why)),
+        Fact::Unreadable { key, id, why } => format!("unreadable {key} {id} {}", one_line(why)),
+        Fact::There { key, id } => format!("there {key} {id}"),
         Fact::Gone { key, id } => format!("gone {key} {id}"),
         Fact::Broken(what) => format!("broken {}", one_line(what)),
     }
@@ -116,9 +125,12 @@ fn fact(line: &str) -> Result<Fact, Box<dyn Error>> {
         "conflict" => Fact::Conflict { key, id },
         "forked" => Fact::Forked { key, id },
         "begun" => Fact::Begun { key, id, attempt: number(last).map_err(|error| bad(&error))? },
+        "finished" => Fact::Finished { key, id, attempt: number(last).map_err(|error| bad(&error))? },
         "done" => Fact::Done { key, id, output: number(last).map_err(|error| bad(&error))? },
         "wrong" => Fact::Wrong { key, id },
         "failed" => Fact::Failed { key, id, why: last.unwrap_or_default().to_owned() },
+        "unreadable" => Fact::Unreadable { key, id, why: last.unwrap_or_default().to_owned() },
+        "there" => Fact::There { key, id },
         "gone" => Fact::Gone { key, id },
         _ => return Err(bad(&"its first word is unknown").into()),
     })
@@ -143,9 +155,12 @@ mod tests {
             Fact::Conflict { key, id: id() },
             Fact::Forked { key, id: id() },
             Fact::Begun { key, id: id(), attempt: 2 },
+            Fact::Finished { key, id: id(), attempt: 2 },
             Fact::Done { key, id: id(), output: u64::MAX },
             Fact::Wrong { key, id: id() },
             Fact::Failed { key, id: id(), why: "the process died".into() },
+            Fact::Unreadable { key, id: id(), why: "a piece is missing".into() },
+            Fact::There { key, id: id() },
             Fact::Gone { key, id: id() },
             Fact::Broken("no memory".into()),
         ];

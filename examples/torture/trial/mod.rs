@@ -10,13 +10,16 @@ mod judge;
 mod log;
 mod moment;
 mod order;
+mod sweeps;
+mod verdict;
 mod work;
 mod worker;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use inquiry::inquire;
-pub(crate) use judge::{Judge, Verdict};
+pub(crate) use judge::Judge;
 pub(crate) use log::Log;
 pub(crate) use moment::Moment;
 pub(crate) use order::Process;
+pub(crate) use verdict::Verdict;
 pub(crate) use worker::run_if_ordered;

@@ -26,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) first: u64,
     /// How many of them there are. Without any, the child ends when it has asked again for what was launched before.
     pub(crate) launches: u64,
+    /// How long after the opening the second half of this is begun.
+    pub(crate) late: Duration,
     /// What was launched before, and is asked for again.
     pub(crate) again: Vec<Again>,
     /// Whether to wait for the results of what is asked for again, and not only to read those that are there.
@@ -38,6 +40,10 @@ pub(crate) struct Again {
     pub(crate) key: u64,
     /// The launch, if it was acknowledged.
     pub(crate) id: Option<String>,
+    /// The launch that was there before it, and was removed.
+    pub(crate) removed: Option<String>,
+    /// Whether to launch under the key, and not only to look for these two.
+    pub(crate) launch: bool,
 }
 
 /// A child process. Dropping it kills it, with SIGKILL.

@@ -1,4 +1,4 @@
-//! The work that is launched: its input follows from its key, and its output from its input.
+//! The work that is launched: its input and how long it is kept follow from its key, and its output from its input.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -32,9 +32,23 @@ enum Fate {
     FailsOnce,
     /// It takes a while.
     Slow(Duration),
-    /// Its output is as long as its input.
-    LongAnswer,
+    /// Its output is its input, so many times.
+    LongAnswer(usize),
     Plain,
+}
+
+/// How often an input stands in the longest outputs. Where inputs are long, removing one of these takes several commits.
+const REPEATED: usize = 5;
+/// What a trial does not go beyond by repeating, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// How long the launch under a key is kept, if it is not kept for longer than any trial takes.
+pub(super) fn retention(key: u64) -> Option<Duration> {
+    match digest(&(key, "kept")) % 4 {
+        0 => None,
+        1 => Some(Duration::from_millis(200)),
+        _ => Some(Duration::ZERO),
+    }
 }
 
 impl Inputs {
@@ -56,9 +70,18 @@ impl Inputs {
 
     /// Whether an answer is the one to the input under a key.
     pub(super) fn is_answer(self, answer: &Answer, key: u64) -> bool {
-        let long = matches!(fate(key), Fate::LongAnswer);
         let input = self.of(key);
-        answer.input == digest(&input) && answer.ballast == if long { input } else { String::new() }
+        answer.input == digest(&input) && answer.ballast == fate(key).ballast(&input)
+    }
+}
+
+impl Fate {
+    fn ballast(&self, input: &str) -> String {
+        match self {
+            Self::LongAnswer(times) if input.len() * times <= LONGEST => input.repeat(*times),
+            Self::LongAnswer(_) => input.to_owned(),
+            _ => String::new(),
+        }
     }
 }
 
@@ -78,28 +101,30 @@ fn fate(key: u64) -> Fate {
     match digest(&key) % 16 {
         0 => Fate::FailsOnce,
         1 => Fate::Slow(Duration::from_millis(5 + digest(&(key, "slow")) % 20)),
-        2 => Fate::LongAnswer,
+        2 => Fate::LongAnswer(1),
+        3 => Fate::LongAnswer(REPEATED),
         _ => Fate::Plain,
     }
 }
 
-/// The agent. It writes down each body before it does anything else.
+/// The agent. It writes down each body before it does anything else, and each value before it is given.
 pub(super) fn agent(log: Arc<Log>) -> AgentRef<String, Answer> {
     let agent = agent_fn(move |input: String, cx: AgentContext| {
         let log = Arc::clone(&log);
         async move {
             let key = input.split(' ').next().unwrap_or_default().parse()?;
             let (id, attempt) = (cx.launch_id().ok_or("it was not launched")?, cx.attempt());
-            log.say(&Fact::Begun { key, id: id.to_string(), attempt })?;
+            let id = id.to_string();
+            log.say(&Fact::Begun { key, id: id.clone(), attempt })?;
             let fate = fate(key);
             match fate {
                 Fate::FailsOnce if attempt == 1 => return Err("as it was to be".into()),
                 Fate::Slow(time) => tokio::time::sleep(time).await,
                 _ => {}
             }
-            let digest = digest(&input);
-            let ballast = if matches!(fate, Fate::LongAnswer) { input } else { String::new() };
-            Ok(Answer { input: digest, attempt, ballast })
+            let answer = Answer { input: digest(&input), attempt, ballast: fate.ballast(&input) };
+            log.say(&Fact::Finished { key, id, attempt })?;
+            Ok(answer)
         }
     });
     let restart = Restart::attempts(5).backoff(Backoff::fixed(Duration::from_millis(5)));

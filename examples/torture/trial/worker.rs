@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use sortie::{AgentRef, Launch, LaunchErrorKind, LaunchId, SledJournal, System, Ticket, TicketError};
+use sortie::journal::JournalErrorKind;
+use sortie::{
+    AgentRef, Launch, LaunchErrorKind, LaunchId, Outcome, SledJournal, System, Ticket, TicketError,
+};
 
 use super::log::{Fact, Log};
 use super::order::{Again, Order};
@@ -68,6 +71,7 @@ struct Worker {
     log: Arc<Log>,
     system: System,
     agent: AgentRef<String, Answer>,
+    opened: Instant,
     /// The next key that nothing was launched under.
     next: AtomicU64,
 }
@@ -81,7 +85,7 @@ impl Worker {
         log.say(&Fact::Opened)?;
         let (inputs, next) =
             (Inputs { seed: order.seed, payload: order.payload }, AtomicU64::new(order.first));
-        Ok(Self { order, inputs, log, system, agent, next })
+        Ok(Self { order, inputs, log, system, agent, opened: Instant::now(), next })
     }
 
     async fn work(self) -> Result<(), Failed> {
@@ -105,6 +109,9 @@ impl Worker {
             if key >= self.order.first + self.order.launches {
                 return Ok(());
             }
+            if key - self.order.first >= self.order.launches / 2 {
+                self.be_late().await;
+            }
             let ticket = self.launch(key).await?;
             if key % 2 == 0 {
                 self.result(key, &ticket).await?;
@@ -114,25 +121,58 @@ impl Worker {
 
     /// One of those who ask for what was launched before.
     async fn ask_in_turn(&self, asked: &AtomicU64) -> Result<(), Failed> {
-        while let Some(again) = self.order.again.get(asked.fetch_add(1, Ordering::Relaxed) as usize) {
+        loop {
+            let number = asked.fetch_add(1, Ordering::Relaxed) as usize;
+            let Some(again) = self.order.again.get(number) else { return Ok(()) };
+            if number >= self.order.again.len() / 2 {
+                self.be_late().await;
+            }
             self.ask(again).await?;
         }
-        Ok(())
     }
 
-    /// Asks for a launch by its id, under its key, and under its key with another input.
-    async fn ask(&self, Again { key, id }: &Again) -> Result<(), Failed> {
+    /// Waits until the second half of everything is to be begun.
+    async fn be_late(&self) {
+        tokio::time::sleep(self.order.late.saturating_sub(self.opened.elapsed())).await;
+    }
+
+    /// Asks for a launch by its id, for the one before it, and under its key.
+    async fn ask(&self, Again { key, id, removed, launch }: &Again) -> Result<(), Failed> {
         let key = *key;
-        if let Some(id) = id {
-            let ticket =
-                self.system.ticket::<Answer>(id.parse::<LaunchId>()?).ok_or("there is no journal")?;
-            match ticket.status().await {
-                Ok(_) => {}
-                Err(TicketError::Unknown(id)) => self.log.say(&Fact::Gone { key, id: id.to_string() })?,
-                Err(error) => return Err(error.into()),
-            }
+        for id in removed.iter().chain(id) {
+            self.look(key, id).await?;
+        }
+        if !launch {
+            return Ok(());
         }
         let ticket = self.launch(key).await?;
+        // One that may be removed at any time can make way for the other input.
+        if work::retention(key).is_none() {
+            self.ask_with_other_input(key).await?;
+        }
+        if self.order.wait {
+            return self.result(key, &ticket).await;
+        }
+        match ticket.try_result().await {
+            Ok(outcome) => outcome.map_or(Ok(()), |outcome| self.tell(key, ticket.id(), outcome)),
+            Err(error) => self.excuse(key, ticket.id(), error),
+        }
+    }
+
+    /// Asks for a launch by its id, and for all that it has given: it is there as a whole, or not at all.
+    async fn look(&self, key: u64, id: &str) -> Result<(), Failed> {
+        let id = id.parse::<LaunchId>()?;
+        let ticket = self.system.ticket::<Answer>(id).ok_or("there is no journal")?;
+        let outcome = match ticket.try_result().await {
+            Ok(outcome) => outcome,
+            Err(error) => return self.excuse(key, id, error),
+        };
+        self.log.say(&Fact::There { key, id: id.to_string() })?;
+        outcome.map_or(Ok(()), |outcome| self.tell(key, id, outcome))
+    }
+
+    /// Asks under a key with another input.
+    async fn ask_with_other_input(&self, key: u64) -> Result<(), Failed> {
         let fact = match self.prepare(key, self.inputs.other(key)).await {
             Ok(other) => Fact::Forked { key, id: other.id().to_string() },
             Err(error) => match error.kind() {
@@ -140,18 +180,32 @@ impl Worker {
                 _ => return Err(error.into()),
             },
         };
-        self.log.say(&fact)?;
-        if self.order.wait || ticket.try_result().await?.is_some() {
-            self.result(key, &ticket).await?;
-        }
-        Ok(())
+        Ok(self.log.say(&fact)?)
+    }
+
+    /// Writes down that there is no launch, or nothing to be read of it. Any other error is one of the trial.
+    fn excuse(&self, key: u64, id: LaunchId, error: TicketError) -> Result<(), Failed> {
+        let id = id.to_string();
+        let why = format!("{error:#}");
+        let fact = match error {
+            TicketError::Unknown(_) => Fact::Gone { key, id },
+            TicketError::BadOutput { .. } => Fact::Unreadable { key, id, why },
+            TicketError::Journal(error) if error.kind() == JournalErrorKind::Corrupt => {
+                Fact::Unreadable { key, id, why }
+            }
+            error => return Err(error.into()),
+        };
+        Ok(self.log.say(&fact)?)
     }
 
     /// What every launch of the trial is.
     fn prepare(&self, key: u64, input: String) -> Launch<Answer> {
-        // However often its process is killed, a launch is not given up. It is kept for ever, too: a record that may go
-        // after a time would have to be told from one that is lost.
-        self.system.launch(&self.agent, input).key(key).max_crashes(u32::MAX)
+        // However often its process is killed, a launch is not given up.
+        let launch = self.system.launch(&self.agent, input).key(key).max_crashes(u32::MAX);
+        match work::retention(key) {
+            Some(time) => launch.retain(time),
+            None => launch,
+        }
     }
 
     async fn launch(&self, key: u64) -> Result<Ticket<Answer>, Failed> {
@@ -163,8 +217,16 @@ impl Worker {
     }
 
     async fn result(&self, key: u64, ticket: &Ticket<Answer>) -> Result<(), Failed> {
-        let id = ticket.id().to_string();
-        let fact = match ticket.result().await? {
+        match ticket.result().await {
+            Ok(outcome) => self.tell(key, ticket.id(), outcome),
+            Err(error) => self.excuse(key, ticket.id(), error),
+        }
+    }
+
+    /// Writes down how a launch has ended.
+    fn tell(&self, key: u64, id: LaunchId, outcome: Outcome<Answer>) -> Result<(), Failed> {
+        let id = id.to_string();
+        let fact = match outcome {
             Ok(answer) if self.inputs.is_answer(&answer, key) => {
                 Fact::Done { key, id, output: answer.digest() }
             }
