@@ -14,9 +14,15 @@ mod job;
 mod queue;
 #[path = "../../compare/src/suites/durable/ran.rs"]
 mod ran;
+#[path = "../../compare/src/suites/contest/resident.rs"]
+#[expect(dead_code, reason = "who starts this program has asked whether the system tells")]
+mod resident;
+#[path = "../../compare/src/suites/recover/watch.rs"]
+mod watch;
 
 use std::env;
 use std::fmt::Debug;
+use std::io::{Write, stdout};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -24,11 +30,16 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
-use callers::{Demand, Figure};
-use queue::Durable;
+use callers::{Demand, Figure, Recorder};
+use job::job;
+use queue::{Counted, Durable, end};
+use watch::Watch;
 
 /// As many as in the process that has started this one.
 const THREADS: usize = 2;
+
+/// How many jobs run at once in a process that goes on, as in the others.
+const SLOTS: u16 = 64;
 
 fn main() {
     let words: Vec<_> = env::args().skip(1).collect();
@@ -40,12 +51,18 @@ fn main() {
         .expect("the system has threads to spare");
     let figures = match words[..] {
         [path, "launch", callers, span, figure] => {
-            let figure = if figure == "rate" { Figure::Rate } else { Figure::Latency };
+            let figure = match figure {
+                "rate" => Figure::Rate,
+                "rate-of-many" => Figure::RateOfMany,
+                _ => Figure::Latency,
+            };
             let demand =
                 Demand { callers: number(callers), span: Duration::from_millis(number(span)), figure };
             runtime.block_on(launch(Path::new(path), demand))
         }
         [path, "drain", n, slots] => runtime.block_on(drain(Path::new(path), number(n), number(slots))),
+        [path, "leave", n] => runtime.block_on(leave(Path::new(path), number(n))),
+        [path, "go-on", n] => runtime.block_on(go_on(Path::new(path), number(n))),
         _ => panic!("expected what benches/compare says, not {words:?}"),
     };
     let figures: Vec<_> = figures.iter().map(f64::to_string).collect();
@@ -66,10 +83,36 @@ async fn launch(path: &Path, demand: Demand) -> Vec<f64> {
 /// Jobs per second, from the start of the worker to the last outcome.
 async fn drain(path: &Path, n: usize, slots: u16) -> Vec<f64> {
     let queue = Durable::open(path).await;
-    queue.record_all(n).await;
+    queue.record_all(vec![job(); n]).await;
     let start = Instant::now();
-    queue.run(n, slots).await;
+    let ran = Counted::none_of(n);
+    let worker = queue.work(&ran, slots).await;
+    queue.until_done(&ran).await;
     let took = start.elapsed();
+    end(worker).await;
     queue.end().await;
     vec![n as f64 / took.as_secs_f64()]
+}
+
+/// Records jobs, says so, and waits for its end.
+async fn leave(path: &Path, n: usize) -> Vec<f64> {
+    let queue = Durable::open(path).await;
+    queue.record_all(vec![job(); n]).await;
+    println!("ready");
+    stdout().flush().expect("somebody reads it");
+    std::future::pending().await
+}
+
+/// Opens what is at `path`, and runs all jobs.
+async fn go_on(path: &Path, n: usize) -> Vec<f64> {
+    let mut watch = Watch::start();
+    let queue = Durable::open(path).await;
+    watch.opened();
+    let ran = Counted::none_of(n);
+    let worker = queue.work(&ran, SLOTS).await;
+    watch.ready(|| [resident::mib(), resident::peak_mib()]);
+    let figures = watch.figures(&ran.all().await, n);
+    end(worker).await;
+    queue.end().await;
+    figures
 }

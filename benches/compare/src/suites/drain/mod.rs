@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `sortie` | that this attempt runs | its output; both by `fdatasync` |
 //! | `raw-fdatasync` | 32 bytes in a log | 32 bytes; both by `fdatasync`. The limit, and the baseline: 64 tasks, nothing is looked up |
-//! | `apalis-full` | that the worker has the job, ten at once | its output; both with `synchronous=FULL` on a WAL |
+//! | `apalis-full` | that the worker has the job, up to 64 at once | its output; both with `synchronous=FULL` on a WAL |
 //! | `effectum` | that the worker has the job | that it is done, and its output; both with `synchronous=NORMAL` on a rollback journal |
 //!
 //! In sortie's case the clock starts when the agents that occupy all slots ([`Gate`](super::durable::sortie::Gate)) are

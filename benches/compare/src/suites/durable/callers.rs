@@ -9,10 +9,16 @@ use super::job::job;
 /// How long callers ask before anything is counted, as a part of the time that is.
 const WARM_UP: f64 = 0.15;
 
+/// How many jobs a caller that has many gives at once.
+pub const MANY: usize = 1_000;
+
 /// A way to have a job recorded.
 pub trait Recorder: Send + Sync + 'static {
     /// Resolves when the job is as durable as the subject makes it.
     fn record(&self, job: String) -> impl Future<Output = ()> + Send;
+
+    /// Resolves when all of them are as durable as the subject makes jobs that it gets together.
+    fn record_all(&self, jobs: Vec<String>) -> impl Future<Output = ()> + Send;
 }
 
 /// So many callers, for so long, and what is asked of them.
@@ -27,6 +33,8 @@ pub struct Demand {
 pub enum Figure {
     /// Records per second.
     Rate,
+    /// Records per second, by callers that ask for [`MANY`] at once.
+    RateOfMany,
     /// The median time from the call to its answer, in microseconds.
     Latency,
 }
@@ -41,6 +49,7 @@ impl Demand {
         assert!(!took.is_empty(), "something is recorded");
         match self.figure {
             Figure::Rate => took.len() as f64 / elapsed.as_secs_f64(),
+            Figure::RateOfMany => (took.len() * MANY) as f64 / elapsed.as_secs_f64(),
             Figure::Latency => {
                 let middle = took.len() / 2;
                 took.select_nth_unstable(middle).1.as_secs_f64() * 1e6
@@ -48,7 +57,7 @@ impl Demand {
         }
     }
 
-    /// How long each record took. Nobody begins another one after `span`, and all that were begun are waited for.
+    /// How long each call took. Nobody begins another one after `span`, and all that were begun are waited for.
     async fn ask<R: Recorder>(self, recorder: &Arc<R>, span: Duration) -> Vec<Duration> {
         let end = Instant::now() + span;
         let callers = (0..self.callers).map(|_| {
@@ -57,7 +66,10 @@ impl Demand {
                 let mut took = Vec::new();
                 let mut called = Instant::now();
                 while called < end {
-                    recorder.record(job()).await;
+                    match self.figure {
+                        Figure::Rate | Figure::Latency => recorder.record(job()).await,
+                        Figure::RateOfMany => recorder.record_all(vec![job(); MANY]).await,
+                    }
                     let answered = Instant::now();
                     took.push(answered - called);
                     called = answered;

@@ -25,13 +25,14 @@ pub fn ask(path: &Path, words: &[&str]) -> Vec<f64> {
 pub fn words(demand: Demand) -> [String; 3] {
     let figure = match demand.figure {
         Figure::Rate => "rate",
+        Figure::RateOfMany => "rate-of-many",
         Figure::Latency => "latency",
     };
     [demand.callers.to_string(), demand.span.as_millis().to_string(), figure.to_owned()]
 }
 
 /// The program, asked for something that it does at `path`.
-fn command(path: &Path, words: &[&str]) -> Command {
+pub fn command(path: &Path, words: &[&str]) -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let mut command = Command::new(PROGRAM.get_or_init(build));
     command.arg(path).args(words);

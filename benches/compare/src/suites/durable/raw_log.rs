@@ -34,7 +34,8 @@ struct Desk {
 
 #[derive(Default)]
 struct Queue {
-    records: Vec<(Vec<u8>, oneshot::Sender<()>)>,
+    /// With each the one to tell when it is durable; where many came together, the last of them has it.
+    records: Vec<(Vec<u8>, Option<oneshot::Sender<()>>)>,
     closed: bool,
 }
 
@@ -49,8 +50,12 @@ impl RawLog {
 
     /// Resolves when the record is durable: written, and synced with `fdatasync`.
     pub async fn append(&self, record: Vec<u8>) {
-        let (sender, synced) = oneshot::channel();
-        self.desk.queue().records.push((record, sender));
+        self.append_all([record]).await;
+    }
+
+    /// Resolves when all of them are durable, which is one write and one sync: they come into the queue together.
+    async fn append_all(&self, records: impl IntoIterator<Item = Vec<u8>>) {
+        let synced = self.desk.queue().take_in(records);
         self.desk.work.notify_one();
         synced.await.expect("the disk takes it");
     }
@@ -64,6 +69,16 @@ impl Drop for RawLog {
             // If it has panicked, those who waited have heard of it.
             let _ = thread.join();
         }
+    }
+}
+
+impl Queue {
+    /// Gives what tells when all of them are durable.
+    fn take_in(&mut self, records: impl IntoIterator<Item = Vec<u8>>) -> oneshot::Receiver<()> {
+        let (sender, synced) = oneshot::channel();
+        self.records.extend(records.into_iter().map(|record| (record, None)));
+        self.records.last_mut().expect("nobody asks for nothing").1 = Some(sender);
+        synced
     }
 }
 
@@ -95,7 +110,7 @@ impl Desk {
                 file.set_len(length).expect("the disk is not full");
             }
             file.write_all_at(&bytes, start).and_then(|()| file.sync_data()).expect("the disk is not full");
-            for (_, answer) in records {
+            for answer in records.into_iter().filter_map(|(_, answer)| answer) {
                 // Whether or not anybody still waits.
                 let _ = answer.send(());
             }
@@ -105,6 +120,16 @@ impl Desk {
 
 impl Recorder for RawLog {
     async fn record(&self, job: String) {
-        self.append(serde_json::to_vec(&job).expect("text is JSON")).await;
+        self.append(json(&job)).await;
     }
+
+    async fn record_all(&self, jobs: Vec<String>) {
+        // Before there is a lock to wait for.
+        let records: Vec<_> = jobs.iter().map(json).collect();
+        self.append_all(records).await;
+    }
+}
+
+fn json(job: &String) -> Vec<u8> {
+    serde_json::to_vec(job).expect("text is JSON")
 }

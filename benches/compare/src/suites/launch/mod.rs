@@ -20,8 +20,8 @@
 //! `apalis-default` promises less than all others and is here because it is what one gets; its rows are no comparison.
 //! effectum runs in a process of its own, which takes its turn among the others, with the same callers.
 //!
-//! Launches of many at once will be one more kind of [`Figure`](super::durable::callers::Figure): a call of `record` with
-//! 1,000 jobs, beside `apalis`'s `push_bulk` and effectum's `add_jobs`.
+//! One figure more is of a single caller that has 1,000 jobs at once: `System::launch_many`, which commits them together; one
+//! write and one sync of a log; apalis's `push_bulk` and effectum's `add_jobs`, each in one transaction.
 
 mod subjects;
 mod suite;

@@ -33,7 +33,8 @@ fn run(effort: Effort) -> Findings {
     let rates = CALLERS.map(|callers| Demand { callers, span, figure: Figure::Rate });
     let before = place.sync_p50();
     let mut findings = Findings::default();
-    for demand in [latency].into_iter().chain(rates) {
+    let of_many = Demand { callers: 1, span, figure: Figure::RateOfMany };
+    for demand in [latency].into_iter().chain(rates).chain([of_many]) {
         findings.rows.extend(compete(&runtime, &place, demand, effort.rounds()));
         place.clear();
     }
@@ -45,6 +46,7 @@ fn compete(runtime: &Runtime, place: &Place, demand: Demand, rounds: usize) -> V
     let unit = match demand.figure {
         Figure::Latency => "µs p50",
         Figure::Rate => "launches/s",
+        Figure::RateOfMany => "launches/s, 1,000 at once",
     };
     eprintln!("launch: {} callers, {unit}", demand.callers);
     let subjects = subjects();

@@ -1,5 +1,6 @@
 //! The process that is killed.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write, stdout};
 use std::path::Path;
 use std::process::Stdio;
@@ -8,10 +9,9 @@ use std::sync::Arc;
 use sortie::{AgentRef, SledJournal, System, agent_fn};
 use tokio::sync::mpsc;
 
-use super::{Left, suite::SUITE};
-use crate::probe;
-use crate::suites::durable::callers::Recorder;
+use super::{Left, process};
 use crate::suites::durable::fill::fill;
+use crate::suites::durable::job::job;
 use crate::suites::durable::raw_log::RawLog;
 use crate::suites::durable::runtime;
 use crate::suites::durable::sortie::Gate;
@@ -19,11 +19,11 @@ use crate::suites::durable::sortie::Gate;
 /// What it says when everything is recorded.
 const READY: &str = "ready";
 
-/// Has a process record launches at `path`, and kills it.
+/// Has a process record launches in a new directory at `path`, and kills it.
 pub fn leave(path: &Path, subject: &str, left: Left, n: usize) {
-    let path = path.to_str().expect("the path is text");
-    let mut command = probe::command(SUITE.name, &["leave", path, subject, left.word(), &n.to_string()]);
-    let mut process = command.stdout(Stdio::piped()).spawn().expect("this program can be started once more");
+    fs::create_dir(path).expect("the place is fresh");
+    let mut command = process("leave", path, subject, left, n);
+    let mut process = command.stdout(Stdio::piped()).spawn().expect("one more process can be started");
     let said = BufReader::new(process.stdout.take().expect("it is piped")).lines().next();
     process.kill().and_then(|()| process.wait()).expect("it is this program's own");
     assert_eq!(said.and_then(Result::ok).as_deref(), Some(READY), "everything was recorded");
@@ -35,6 +35,8 @@ pub fn be_killed(path: &Path, subject: &str, left: Left, n: usize) -> Vec<f64> {
         match (subject, left) {
             ("sortie", Left::Pending) => pending(path, n).await,
             ("sortie", Left::InFlight) => in_flight(path, n).await,
+            #[cfg(feature = "sqlite")]
+            ("apalis-full", _) => super::apalis::leave(path, n).await,
             _ => log(path, n).await,
         }
         println!("{READY}");
@@ -61,24 +63,14 @@ async fn in_flight(path: &Path, n: usize) {
     });
     let agent: AgentRef<String, usize> = builder.register(agent.named("job"));
     let system = builder.start().await.expect("a system can be started");
-    let flying = Arc::new(Flying { system, agent });
-    fill(&flying, n).await;
+    let launches = (0..n).map(|_| system.launch(&agent, job()));
+    for ticket in system.launch_many(launches).await {
+        ticket.expect("a launch can be recorded");
+    }
     for _ in 0..n {
         begun.recv().await.expect("the agent keeps its end");
     }
-    std::mem::forget(flying);
-}
-
-/// A system whose launches run at once.
-struct Flying {
-    system: System,
-    agent: AgentRef<String, usize>,
-}
-
-impl Recorder for Flying {
-    async fn record(&self, job: String) {
-        self.system.launch(&self.agent, job).await.expect("a launch can be recorded");
-    }
+    std::mem::forget(system);
 }
 
 async fn log(path: &Path, n: usize) {

@@ -13,18 +13,46 @@
 //! Launches that were in flight are suspects: each may be what has killed the process, so that they run one after another.
 //!
 //! `open` is when the journal is open, `ready` when the system has started, and with it may be asked and launched on;
-//! `first body` when the first of the launches runs again, `last body` when each of them has. Memory is that of the
-//! whole process when it is ready: `peak` is the most that it ever had by then.
+//! `first body` when the first of the launches runs again, `last body` when each of them has: of pending ones that is asked
+//! up to 10,000, with 64 at once. Memory is that of the whole process when it is ready: `peak` is the most that it ever had
+//! by then.
 //!
-//! `raw-fdatasync` reads a log of as many jobs from start to end, and notes where each of them stands. It has no bodies,
-//! and is ready then: that is the baseline of all times.
+//! What each subject has at the start, and what is durable before a body runs:
+//!
+//! | subject | when it is ready | before the body runs |
+//! |---|---|---|
+//! | `sortie` | it knows every launch by id, key and readiness, and has checked its records | that this attempt runs, by `fdatasync` |
+//! | `raw-fdatasync` | it has read a log from start to end, and knows where each job stands; the baseline of all times | it has no bodies: all times are that one |
+//! | `apalis-full` | the database is open and a worker is started; nothing is read yet | that the worker has the job, 64 at once, with `synchronous=FULL` on a WAL |
+//! | `effectum` | the database is open, its tables are of the right version, and a worker is registered | that the worker has the job, with `synchronous=NORMAL` on a rollback journal, which it cannot be told to change |
+//!
+//! apalis-sqlite opens its tables without the question whether they are of the right version, because that would set
+//! `synchronous=OFF`. The queues do not take part in flight: apalis gives up a dead worker's jobs when it has not heard of it
+//! for a minute, and effectum runs them again after a pause, each by default, so that a figure would be that of a setting.
 
+#[cfg(feature = "sqlite")]
+mod apalis;
 mod copy;
 mod killed;
 mod resumed;
 mod suite;
+mod watch;
 
 pub use suite::SUITE;
+use suite::process;
+
+use crate::suites::contest::resident;
+
+/// How many bodies run at once, if they were pending. Those that were in flight run one after another.
+const SLOTS: usize = 64;
+
+/// Of more pending launches than so many, only the first body is waited for: the suite `drain` runs them all.
+const MOST_RUN: usize = 10_000;
+
+/// The MiB of this process that are resident, and the peak.
+fn memory() -> [f64; 2] {
+    [resident::mib(), resident::peak_mib()]
+}
 
 /// What the killed process left.
 #[derive(Clone, Copy, PartialEq, Eq)]

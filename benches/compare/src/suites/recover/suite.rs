@@ -1,6 +1,7 @@
 //! The suite: each state, and each number of launches.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::copy::copy;
 use super::resumed::{UNITS, go_on};
@@ -9,13 +10,15 @@ use crate::figures::{Findings, Row, Setting};
 use crate::probe;
 use crate::rounds::{Samples, of};
 use crate::suites::contest::resident;
+#[cfg(feature = "sqlite")]
+use crate::suites::durable::effectum;
 use crate::suites::durable::{THREADS, disk::Place};
 use crate::suites::{Comparison, Effort, Suite};
 
 pub const SUITE: Suite = Suite {
     name: "recover",
     work: "a process with N launches of 200 B, in flight or pending, is killed with SIGKILL; the next one opens what it left",
-    durability: "kept over a power cut once acknowledged, by fdatasync",
+    durability: "kept over a power cut once acknowledged, by fdatasync; effectum less surely, see the suite's documentation",
     comparison: Comparison::Ratio,
     run,
     probe: Some(answer),
@@ -23,15 +26,46 @@ pub const SUITE: Suite = Suite {
 
 const BASELINE: &str = "raw-fdatasync";
 
-const SUBJECTS: [&str; 2] = ["sortie", BASELINE];
+/// Who takes part.
+struct Subject {
+    name: &'static str,
+    in_flight: bool,
+    /// The largest number of pending jobs of which it runs all, in all rounds, within a minute.
+    most: usize,
+}
+
+const SUBJECTS: &[Subject] = &[
+    Subject { name: "sortie", in_flight: true, most: usize::MAX },
+    Subject { name: BASELINE, in_flight: true, most: usize::MAX },
+    #[cfg(feature = "sqlite")]
+    Subject { name: "apalis-full", in_flight: false, most: 1_000 },
+    #[cfg(feature = "sqlite")]
+    Subject { name: "effectum", in_flight: false, most: 10_000 },
+];
+
+impl Subject {
+    fn takes_part(&self, left: Left, n: usize) -> bool {
+        match left {
+            Left::InFlight => self.in_flight,
+            Left::Pending => n <= self.most,
+        }
+    }
+}
 
 /// From here on, a round takes many seconds.
 const LARGE: usize = 1_000_000;
 
 fn cases(effort: Effort) -> &'static [(Left, usize)] {
+    use Left::{InFlight, Pending};
     match effort {
-        Effort::Full => &[(Left::InFlight, 1_000), (Left::Pending, 100_000), (Left::Pending, 1_000_000)],
-        Effort::Quick => &[(Left::InFlight, 100), (Left::Pending, 10_000)],
+        Effort::Full => &[
+            (InFlight, 1_000),
+            (Pending, 1_000),
+            (Pending, 10_000),
+            (Pending, 100_000),
+            (Pending, 1_000_000),
+        ],
+        Effort::Quick => &[(InFlight, 100), (Pending, 1_000), (Pending, 10_000)],
     }
 }
 
@@ -55,22 +89,27 @@ fn run(effort: Effort) -> Findings {
     findings
 }
 
-/// Has every subject go on in new processes, in turn; a large case has fewer rounds, so that the suite ends in time. There is nothing to warm up in them, but what they read comes from
-/// the system's cache, so one round that does not count puts it there.
+/// Has every subject go on in new processes, in turn; a large case has fewer rounds, so that the suite ends in time. There is
+/// nothing to warm up in them, but what they read comes from the system's cache, so one round that does not count puts it
+/// there.
 fn compete(place: &Place, left: Left, n: usize, rounds: usize) -> Vec<Row> {
     let rounds = if n < LARGE { rounds } else { rounds.min(3) };
-    let originals = SUBJECTS.map(|subject| {
+    let subjects: Vec<_> =
+        SUBJECTS.iter().filter(|subject| subject.takes_part(left, n)).map(|subject| subject.name).collect();
+    let leave = |subject: &&str| {
         let path = place.fresh();
         killed::leave(&path, subject, left, n);
         path
-    });
-    let mut samples = UNITS.map(|_| SUBJECTS.map(|name| Samples { name, values: Vec::new() }));
+    };
+    let originals: Vec<_> = subjects.iter().map(leave).collect();
+    let none = |name: &&'static str| Samples { name, values: Vec::new() };
+    let mut samples = UNITS.map(|_| subjects.iter().map(none).collect::<Vec<_>>());
     for round in 0..=rounds {
-        for turn in 0..SUBJECTS.len() {
-            let subject = (round + turn) % SUBJECTS.len();
+        for turn in 0..subjects.len() {
+            let subject = (round + turn) % subjects.len();
             let path = place.fresh();
             copy(&originals[subject], &path);
-            let figures = ask(&path, SUBJECTS[subject], left, n);
+            let figures = probe::figures(process("go-on", &path, subjects[subject], left, n));
             Place::remove(&path);
             if round > 0 {
                 for (figure, samples) in figures.into_iter().zip(&mut samples) {
@@ -85,20 +124,29 @@ fn compete(place: &Place, left: Left, n: usize, rounds: usize) -> Vec<Row> {
         let setting = Setting { suite: SUITE.name, n, threads: THREADS, unit };
         // What sortie was not asked for is left out.
         let measured = !samples.iter().flat_map(|samples| &samples.values).any(|value| value.is_nan());
-        let subjects = samples.iter().filter(|_| measured);
-        subjects.map(|subject| setting.row(subject, baseline)).collect::<Vec<_>>()
+        let sortie = of(samples, "sortie").expect("sortie takes part");
+        let peers = samples.iter().filter(|subject| ![sortie.name, BASELINE].contains(&subject.name));
+        let to_peers = peers.map(|peer| setting.row(sortie, peer));
+        let rows = samples.iter().map(|subject| setting.row(subject, baseline)).chain(to_peers);
+        rows.filter(|_| measured).collect::<Vec<_>>()
     });
     rows.collect()
 }
 
-fn ask(path: &Path, subject: &str, left: Left, n: usize) -> Vec<f64> {
+/// A process that does its part with what is in the directory at `path`.
+pub fn process(part: &str, path: &Path, subject: &str, left: Left, n: usize) -> Command {
+    let (path, n) = (path.join("journal"), n.to_string());
+    #[cfg(feature = "sqlite")]
+    if subject == "effectum" {
+        return effectum::command(&path, &[part, &n]);
+    }
     let path = path.to_str().expect("the path is text");
-    probe::figures(probe::command(SUITE.name, &["go-on", path, subject, left.word(), &n.to_string()]))
+    probe::command(SUITE.name, &[part, path, subject, left.word(), &n])
 }
 
 /// What the processes do that this suite starts.
 ///
-/// Panics if it does not understand the words: they come from [`ask`] and [`killed::leave`].
+/// Panics if it does not understand the words: they come from [`process`].
 fn answer(words: &[String]) -> Vec<f64> {
     let [what, path, subject, left, n] = words else { panic!("expected five words, not {words:?}") };
     let (left, n) = (Left::of_word(left), n.parse().expect("a number"));
