@@ -57,7 +57,8 @@ impl Demand {
         }
     }
 
-    /// How long each call took. Nobody begins another one after `span`, and all that were begun are waited for.
+    /// How long each call took. Each caller makes one, however late a busy machine lets it begin. Nobody begins another one
+    /// after `span`, and all that were begun are waited for.
     async fn ask<R: Recorder>(self, recorder: &Arc<R>, span: Duration) -> Vec<Duration> {
         let end = Instant::now() + span;
         let callers = (0..self.callers).map(|_| {
@@ -65,7 +66,7 @@ impl Demand {
             tokio::spawn(async move {
                 let mut took = Vec::new();
                 let mut called = Instant::now();
-                while called < end {
+                loop {
                     match self.figure {
                         Figure::Rate | Figure::Latency => recorder.record(job()).await,
                         Figure::RateOfMany => recorder.record_all(vec![job(); MANY]).await,
@@ -73,8 +74,10 @@ impl Demand {
                     let answered = Instant::now();
                     took.push(answered - called);
                     called = answered;
+                    if answered >= end {
+                        break took;
+                    }
                 }
-                took
             })
         });
         let callers: Vec<_> = callers.collect();

@@ -27,8 +27,11 @@
 //! | `effectum` | the database is open, its tables are of the right version, and a worker is registered | that the worker has the job, with `synchronous=NORMAL` on a rollback journal, which it cannot be told to change |
 //!
 //! apalis-sqlite opens its tables without the question whether they are of the right version, because that would set
-//! `synchronous=OFF`. The queues do not take part in flight: apalis gives up a dead worker's jobs when it has not heard of it
-//! for a minute, and effectum runs them again after a pause, each by default, so that a figure would be that of a setting.
+//! `synchronous=OFF`. A queue takes part up to as many pending jobs as it runs within a minute, in all rounds.
+//!
+//! In flight, no queue does the same work. apalis gives up the jobs of a dead worker when that has been silent for a minute,
+//! so that a figure would be that of a setting; effectum runs them again at once, as many together as it may, and so may
+//! have the one that killed the process kill the next one in the middle of all others.
 
 #[cfg(feature = "sqlite")]
 mod apalis;

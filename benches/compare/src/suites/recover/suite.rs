@@ -30,7 +30,7 @@ const BASELINE: &str = "raw-fdatasync";
 struct Subject {
     name: &'static str,
     in_flight: bool,
-    /// The largest number of pending jobs of which it runs all, in all rounds, within a minute.
+    /// The largest of the suite's numbers of pending jobs of which it runs all, in all rounds, within a minute.
     most: usize,
 }
 
