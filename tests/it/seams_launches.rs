@@ -14,7 +14,7 @@ use sortie::{
 };
 use tokio::time::timeout;
 
-use crate::support::{MS, SECOND};
+use crate::support::SECOND;
 
 const AGENT: &str = "agent";
 const HOUR: Duration = Duration::from_secs(3600);
