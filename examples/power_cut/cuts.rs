@@ -72,12 +72,16 @@ impl Cuts {
             let mut order = self.arguments.order(&journal, &facts, &judge);
             order.again = judge.sample(&mut self.random, 20);
             order.late = moment.late();
+            let expired = judge.expired();
             let mut child = Process::start(&order, &file)?;
             let end = moment.wait(&mut child, &mut log, &mut judge)?;
             // What was written down by now is promised by the disk as it is from now on.
             let stopped =
                 if end.is_none() { stop(child.id()) } else { Err("a child has ended by itself".into()) };
             judge.hear(log.read()?);
+            if moment.is_in_sweep() {
+                judge.end_sweep(expired);
+            }
             if let Some(what) = judge.broken() {
                 return Err(what.into());
             }
@@ -143,6 +147,7 @@ pub(crate) fn main() -> ExitCode {
     match cuts.run() {
         Ok(verdict) => {
             verdict.print_findings();
+            eprintln!("power_cut: swept={} sweeps_cut={}", verdict.removed, verdict.cut);
             let Verdict { acknowledged, lost, twice, unopenable, .. } = verdict;
             println!("acknowledged={acknowledged} recorded_twice={twice}");
             println!("power_cut: cuts={} lost={lost} unopenable={unopenable}", cuts.arguments.times);

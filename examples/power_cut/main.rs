@@ -6,7 +6,8 @@
 //!
 //! The disk is an image file with an ext4 in it, mounted through a loop device. What is in the file has reached the disk; what
 //! the file system keeps in memory has not. A child launches on it and writes down, on another file system, what it was
-//! promised. At a random moment it is stopped, the file is copied, and the child is killed: the copy is the disk after a
+//! promised. At a random moment, of four the third while launches are being
+//! removed, it is stopped, the file is copied, and the child is killed: the copy is the disk after a
 //! power cut. It is mounted, which replays the journal of ext4; the journal of the launches is opened, and everything that
 //! was acknowledged before the copy is asked for. The next cut follows on the same disk, four times; then the disk is new.
 //!
