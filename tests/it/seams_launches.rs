@@ -299,3 +299,34 @@ fn a_system_that_fails_does_not_wait_for_a_body_that_does_not_stop() {
         assert!(ended.expect("the system does not end").unwrap_err().is_escalated());
     });
 }
+
+/// Whoever has a journal may use it where no runtime is.
+#[test]
+fn a_journal_can_be_asked_outside_of_a_runtime() {
+    let runtime = threads(1);
+    let journal = MemoryJournal::new();
+    runtime.block_on(journal.start(scope())).unwrap();
+    let mut answer = journal.append(vec![intent(vec![1], Terms::default())]);
+    let mut cx = Context::from_waker(Waker::noop());
+    let appended = loop {
+        match answer.as_mut().poll(&mut cx) {
+            Poll::Ready(appended) => break appended.unwrap(),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    };
+    assert!(matches!(appended[..], [Appended::New(_)]));
+    runtime.block_on(close(&journal));
+}
+
+/// An actor that does not start.
+struct NoDisk;
+
+impl Actor for NoDisk {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Err("no disk".into())
+    }
+}
