@@ -330,3 +330,15 @@ impl Actor for NoDisk {
         Err("no disk".into())
     }
 }
+
+/// A system that could not be started has let go of its journal: it may be started again at once.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_leaves_the_journal_free() {
+    let directory = Directory::new();
+    for _ in 0..5 {
+        let mut builder = System::builder().journal(SledJournal::open(directory.journal()).unwrap());
+        let resident = actor::resident("disk", || (NoDisk, ()), |(): (), _: RpcReplyPort<()>| ());
+        builder.supervisor("disks").resident(resident);
+        builder.start().await.unwrap_err();
+    }
+}
