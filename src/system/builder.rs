@@ -184,6 +184,7 @@ impl Builder {
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }
+        let journal = self.journal.clone();
         let annex = match self.journal.take() {
             Some(journal) => Some(self.open(journal).await? as Annex),
             None => None,
@@ -191,7 +192,16 @@ impl Builder {
         let supervisors = self.supervisors.into_iter().map(SupervisorBuilder::build).collect();
         match Tree::start(supervisors, self.intensity, self.parent, annex).await {
             Ok(tree) => Ok(System::new(tree, self.agents)),
-            Err(problem) => Err(StartError::new(vec![Problem::Supervisor(problem)])),
+            Err(problem) => {
+                if let Some(journal) = journal {
+                    // So that it is free for another system.
+                    journal.close();
+                    if let Err(error) = journal.closed().await {
+                        tracing::warn!(%error, "the journal was not closed in order");
+                    }
+                }
+                Err(StartError::new(vec![Problem::Supervisor(problem)]))
+            }
         }
     }
 

@@ -1,20 +1,23 @@
 //! Where features of launches meet that know nothing of each other.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use futures::future::poll_fn;
+use futures::future::{poll_fn, poll_immediate};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use sortie::actor;
 use sortie::journal::{Appended, Claim, Delivery, Due, Intent, Journal, Scope, Terms, WallClock, Want};
 use sortie::probe::{Shelf, ShelfFault};
 use sortie::{
-    AgentContext, JournalErrorKind, LaunchFilter, LaunchId, LaunchStatus, MemoryJournal, System, agent_fn,
+    AgentContext, JournalErrorKind, LaunchFilter, LaunchId, LaunchStatus, MemoryJournal, Restart,
+    SledJournal, System, agent_fn, blocking,
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::support::SECOND;
+use crate::directory::Directory;
+use crate::support::{MS, SECOND, threads};
 
 const AGENT: &str = "agent";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -90,7 +93,7 @@ async fn a_journal_that_is_closed_while_it_starts_is_closed() {
 async fn a_start_that_is_dropped_can_be_closed() {
     let journal = MemoryJournal::new();
     let mut start = journal.start(scope());
-    poll_fn(|cx| Poll::Ready(assert!(start.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_immediate(&mut start).await.is_none());
     drop(start);
     close(&journal).await;
     assert_eq!(journal.append(Vec::new()).await.unwrap_err().kind(), JournalErrorKind::Closed);
@@ -264,4 +267,77 @@ async fn a_label_that_looks_like_a_position_is_none() {
     let (one, other) = system.launch(&parent, ()).await.unwrap().result().await.unwrap().unwrap();
     assert_ne!(one, other, "two launches became one");
     system.shutdown(SECOND).await.unwrap();
+}
+
+/// A system that fails ends, also while a body goes on that should have stopped long ago.
+#[test]
+fn a_system_that_fails_does_not_wait_for_a_body_that_does_not_stop() {
+    let runtime = threads(2);
+    let (leave, stay) = std::sync::mpsc::channel::<()>();
+    let stay = Mutex::new(stay);
+    runtime.block_on(async {
+        let mut builder = System::builder().journal(MemoryJournal::new());
+        let stuck = blocking(move |(): (), _: AgentContext| {
+            let _ = stay.lock().unwrap().recv();
+            Ok(())
+        });
+        let stuck = builder.register(stuck.named("stuck"));
+        builder.supervisor("frail");
+        let system = builder.start().await.unwrap();
+        let once = Restart::attempts(1);
+        let ticket = system.launch(&stuck, ()).timeout(20 * MS).restart(once).await.unwrap();
+        // Its timeout is over, and its outcome waits for the body.
+        sleep(300 * MS).await;
+        assert_eq!(ticket.status().await.unwrap(), LaunchStatus::Running);
+        for _ in 0..10 {
+            system.break_supervisor("frail");
+            sleep(20 * MS).await;
+        }
+        let ended = timeout(20 * SECOND, system.wait()).await;
+        drop(leave);
+        assert!(ended.expect("the system does not end").unwrap_err().is_escalated());
+    });
+}
+
+/// Whoever has a journal may use it where no runtime is.
+#[test]
+fn a_journal_can_be_asked_outside_of_a_runtime() {
+    let runtime = threads(1);
+    let journal = MemoryJournal::new();
+    runtime.block_on(journal.start(scope())).unwrap();
+    let mut answer = journal.append(vec![intent(vec![1], Terms::default())]);
+    let mut cx = Context::from_waker(Waker::noop());
+    let appended = loop {
+        match answer.as_mut().poll(&mut cx) {
+            Poll::Ready(appended) => break appended.unwrap(),
+            Poll::Pending => std::thread::yield_now(),
+        }
+    };
+    assert!(matches!(appended[..], [Appended::New(_)]));
+    runtime.block_on(close(&journal));
+}
+
+/// An actor that does not start.
+struct NoDisk;
+
+impl Actor for NoDisk {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Err("no disk".into())
+    }
+}
+
+/// A system that could not be started has let go of its journal: it may be started again at once.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_leaves_the_journal_free() {
+    let directory = Directory::new();
+    for _ in 0..5 {
+        let mut builder = System::builder().journal(SledJournal::open(directory.journal()).unwrap());
+        let resident = actor::resident("disk", || (NoDisk, ()), |(): (), _: RpcReplyPort<()>| ());
+        builder.supervisor("disks").resident(resident);
+        builder.start().await.unwrap_err();
+    }
 }

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::ledger::Now;
@@ -165,6 +166,10 @@ impl Desk {
     /// is busy, and otherwise would jump to the next timer while the disk is written to. One for all who wait.
     fn hold_the_clock(self: &Arc<Self>) {
         let mut hold = Hold(Some(Arc::clone(self)));
+        // Outside of a runtime there is no clock to hold.
+        if Handle::try_current().is_err() {
+            return;
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "it holds no code of anybody's, and ends when the journal rests"

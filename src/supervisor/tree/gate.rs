@@ -145,6 +145,8 @@ impl Gate {
             state.phase = state.phase.max(Phase::Stopping);
             state.runs.values().filter_map(|run| Some((run.crew.upgrade()?, run.standing))).collect()
         };
+        // Where there was no order to shut down: a failure is more than that to whoever waits for one.
+        self.drain.cancel();
         // Without the lock: a run that is stopped may end at once, and with it its admission.
         let stopped = runs.iter().filter(|(run, _)| run.control().stop(Stop::ShutDown));
         let cut = stopped.filter(|(_, standing)| *standing == Standing::Caller).count();
