@@ -1,6 +1,5 @@
 //! Where features of launches meet that know nothing of each other.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -94,7 +93,8 @@ async fn a_journal_that_is_closed_while_it_starts_is_closed() {
 async fn a_start_that_is_dropped_can_be_closed() {
     let journal = MemoryJournal::new();
     let mut start = journal.start(scope());
-    poll_fn(|cx| Poll::Ready(assert!(start.as_mut().poll(cx).is_pending()))).await;
+    let begun = poll_fn(|cx| Poll::Ready(start.as_mut().poll(cx)));
+    assert!(begun.await.is_pending());
     drop(start);
     close(&journal).await;
     assert_eq!(journal.append(Vec::new()).await.unwrap_err().kind(), JournalErrorKind::Closed);

@@ -40,7 +40,7 @@ impl Local {
         match failed {
             Some(error) if claims.is_empty() => return Err(error),
             // Who claims again finds what could not be read.
-            Some(_) => drop(self.news.ready.send_replace(())),
+            Some(_) => self.news.ready.send_replace(()),
             None => {}
         }
         Ok(Claims { claims, next_due })
