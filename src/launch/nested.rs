@@ -16,6 +16,8 @@ impl AgentContext {
     /// If its input has changed meanwhile, the ticket says [so](crate::Ticket::input_differs), and the child keeps the input
     /// that it was recorded with.
     ///
+    /// A child is found as long as it is kept: give it a [retention](Launch::retain) longer than its parent may take.
+    ///
     /// Positions count in the order in which the agent's code begins its runs and launches. Where that order may change from
     /// attempt to attempt, as in tasks that run side by side, give each a label or a key.
     ///

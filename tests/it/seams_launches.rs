@@ -320,6 +320,7 @@ fn a_journal_can_be_asked_outside_of_a_runtime() {
 /// An actor that does not start.
 struct NoDisk;
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for NoDisk {
     type Msg = ();
     type State = ();
