@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sortie::{AgentContext, AgentError, AgentRef, SledJournal, System, agent_fn};
+use sortie::{AgentContext, AgentError, AgentRef, LaunchFilter, LaunchStatus, SledJournal, System, agent_fn};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RECIPIENTS: [&str; 3] = ["admin@example.com", "user@example.com", "system@example.com"];
@@ -54,6 +54,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let answered = began.elapsed();
     println!("answered after {answered:.0?}, with {names:#?}");
+
+    // Meanwhile the messages are on their way.
+    let under_way = system.launches(LaunchFilter::all().status(LaunchStatus::Running));
+    while under_way.count().await? < names.len() {
+        tokio::time::sleep(SECOND / 1000).await;
+    }
 
     // The process is updated: what is under way is handed back.
     let left = system.shutdown(SECOND / 10).await?;
