@@ -47,7 +47,9 @@ impl Life {
     pub(super) async fn live(self) -> Result<(), JournalError> {
         let (broken, breaks) = oneshot::channel();
         let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
-        let (concurrency, launches) = (dispatcher.concurrency, Arc::<Launches>::default());
+        // Slots are lent, and then there are more attempts than slots; the claims see to it that no others are.
+        let concurrency = dispatcher.concurrency.saturating_add(MOST_LENT);
+        let launches = Arc::<Launches>::default();
         let attempts = Attempts { limited: Arc::clone(&dispatcher.limited) };
         let (under_way, begun) = (Arc::clone(&self.under_way), Arc::clone(&self.begun));
         let claims = Claims::new(dispatcher, tree, Arc::clone(&launches), under_way, begun, broken);
@@ -55,17 +57,15 @@ impl Life {
             work: attempts,
             source: Source::Stream(claims.stream()),
             roster: Roster::Launched(launches),
-            // Slots are lent, and then there are more attempts than slots.
-            limits: Limits { concurrency: concurrency.saturating_add(MOST_LENT), ..Limits::default() },
+            limits: Limits { concurrency, ..Limits::default() },
             goal: Goal::Each,
             parent: None,
             system: None,
             serves: Some(Arc::clone(&self.tree)),
             recorder: None,
         });
-        // An attempt has its slot until it is recorded, so there are never more of them than slots.
-        let records =
-            outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency.saturating_add(MOST_LENT));
+        // An attempt counts until it is recorded, so as many are recorded at once as may be made at once.
+        let records = outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency);
         let recorded = records.try_for_each(|()| std::future::ready(Ok(())));
         let breaks = async {
             match breaks.await {

@@ -114,7 +114,8 @@ impl Builder {
 
     /// How many launches run at once under each supervisor that does not
     /// [say otherwise](SupervisorBuilder::launch_concurrency); 64 unless set. One that waits for another attempt does not
-    /// count.
+    /// count, nor one that [waits for another launch](crate::Ticket::result); one that gives such a wait up while every slot is
+    /// taken goes on beside them.
     ///
     /// # Panics
     /// If `limit` is zero.
