@@ -10,7 +10,6 @@
 //! | `Committer`, `Owner` | the thread that owns the store, and the way to it; requests that come meanwhile are one commit |
 //! | `Plan` | what a request changes, on that thread: the batch that waits, and who is told after its commit |
 //! | `Ledger` | every launch by key, readiness, due time and lane, in memory |
-//! | `Expiring` | until when those that are done or cancelled are kept |
 //!
 //! A launch has one record, its head, and writing it is the transition; payloads beyond 1 KiB stand in pieces beside it,
 //! which are written before the head and removed with it.
@@ -22,27 +21,22 @@ mod committer;
 mod debt;
 mod decision;
 mod embedded;
-mod expiring;
 mod ids;
 mod journal;
 pub(super) mod key;
-mod lanes;
 mod ledger;
 mod owner;
 mod payload;
 mod pieces;
 mod plan;
-mod queue;
 mod reading;
 mod recovery;
 mod removal;
-mod slot;
 mod sweep;
 mod turns;
 mod unread;
 mod view;
 mod waiting;
-mod waits;
 
 pub use embedded::Embedded;
 pub use journal::Local;

@@ -5,9 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::attempts::Fence;
 use super::journal::is_damage;
-use super::ledger::Now;
+use super::ledger::{Now, Stands};
 use super::plan::Plan;
-use super::slot::Stands;
 use crate::journal::JournalError;
 use crate::journal::intent::{Event, Head};
 use crate::outcome::LaunchId;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::ids::ById;
-use super::ledger::Now;
+use super::super::ids::ById;
+use super::now::Now;
 use crate::journal::clock::to_millis;
 use crate::journal::intent::{Millis, StoredDue};
 use crate::journal::terms::Due;
@@ -11,7 +11,7 @@ use crate::outcome::LaunchId;
 
 /// What a launch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(in super::super) enum Wait {
     /// For so long: until this moment of the clock that does not go back.
     Span(Duration),
     /// For a time of the wall clock, whatever that does meanwhile.
@@ -60,7 +60,7 @@ impl Waits {
 }
 
 /// How the wait of a new launch is stored.
-pub(super) fn stored(due: Due, now: Now) -> Option<StoredDue> {
+pub(in super::super) fn stored(due: Due, now: Now) -> Option<StoredDue> {
     match due {
         Due::Now => None,
         Due::After(span) => Some(StoredDue::after(span, now.wall)),

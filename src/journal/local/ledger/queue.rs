@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::ledger::Now;
+use super::now::Now;
 use super::waits::Wait;
 use crate::journal::intent::Millis;
 use crate::outcome::LaunchId;

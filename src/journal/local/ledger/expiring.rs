@@ -8,7 +8,7 @@ use crate::outcome::LaunchId;
 
 /// Launches that will be removed, by when. Each takes 24 bytes and its share of a tree.
 #[derive(Debug, Default)]
-pub(super) struct Expiring(BTreeSet<(Millis, LaunchId)>);
+pub(in super::super) struct Expiring(BTreeSet<(Millis, LaunchId)>);
 
 impl Expiring {
     /// A launch is kept until then.
@@ -19,17 +19,17 @@ impl Expiring {
         }
     }
 
-    pub(super) fn remove(&mut self, at: Millis, id: LaunchId) {
+    pub(in super::super) fn remove(&mut self, at: Millis, id: LaunchId) {
         self.0.remove(&(at, id));
     }
 
     /// The next launch that is not to be kept any longer.
-    pub(super) fn first(&self, now: Millis) -> Option<(Millis, LaunchId)> {
+    pub(in super::super) fn first(&self, now: Millis) -> Option<(Millis, LaunchId)> {
         self.0.first().copied().filter(|(at, _)| *at < now)
     }
 
     /// How long until there is one.
-    pub(super) fn next(&self, now: Millis) -> Option<Duration> {
+    pub(in super::super) fn next(&self, now: Millis) -> Option<Duration> {
         self.0.first().map(|(at, _)| Duration::from_millis((at + 1).saturating_sub(now)))
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Slot {
 
 /// How a launch stands, as far as the ledger is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stands {
+pub(in super::super) enum Stands {
     /// It could start now, if it is its turn in its lane.
     Ready,
     Delayed(Wait),

@@ -1,26 +1,18 @@
-//! Where every launch stands, in memory: rebuilt when a journal is opened, and what decides which launch is next.
+//! The ledger itself: what is noted of a launch when it moves, and which launch is next.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use super::super::ids::ById;
 use super::expiring::Expiring;
-use super::ids::ById;
 use super::lanes::Lanes;
+use super::now::Now;
 use super::queue::Agents;
 use super::slot::{Slot, Stands};
 use super::waits::Waits;
 use crate::journal::exchange::Want;
-use crate::journal::intent::{Delivery, Head, Millis, State};
+use crate::journal::intent::{Delivery, Head, State};
 use crate::outcome::LaunchId;
-
-/// The clock as the one who asks reads it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Now {
-    /// The wall clock, which is stored, and which may go back.
-    pub(crate) wall: Millis,
-    /// A clock that does not go back, since the journal was opened.
-    pub(crate) steady: Duration,
-}
 
 /// Every launch of a journal, by what is asked of it: by key, by readiness, by due time, by lane.
 ///
@@ -38,7 +30,7 @@ pub(crate) struct Ledger {
     parked: HashSet<LaunchId>,
     running: ById<Head>,
     /// Launches that are done or cancelled. They have no slot.
-    pub(super) expiring: Expiring,
+    pub(in super::super) expiring: Expiring,
     waits: Waits,
     pending: usize,
     /// How many turns agents have had.
@@ -127,7 +119,7 @@ impl Ledger {
     }
 
     /// Forgets a launch that is being removed: from now on its key is free.
-    pub(super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
+    pub(in super::super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
         self.put(id, None);
         let agent = self.agents.known(&head.agent);
         if let Some(named) = agent.zip(key) {
@@ -229,7 +221,7 @@ impl Ledger {
     }
 
     /// A launch stands otherwise from now on; everything else about it stays.
-    pub(super) fn stand(&mut self, id: LaunchId, stands: Stands) {
+    pub(in super::super) fn stand(&mut self, id: LaunchId, stands: Stands) {
         if let Some(slot) = self.slots.get(&id).cloned() {
             self.put(id, Some(Slot { stands, ..slot }));
         }
