@@ -2,7 +2,7 @@
 //!
 //! Without the feature `failpoints` a point is nothing at all. With it, a point does what it was armed with: by a test
 //! ([`Trap`]), or by the variable `SORTIE_FAILPOINT`, as in `store.after_sync=kill` or
-//! `store.fdatasync=fail@3;store.before_batch=delay:50`. `@3` means the third time only; without it, it is every time.
+//! `store.fdatasync=fail@3;store.before_write=delay:50`. `@3` means the third time only; without it, it is every time.
 //! What can be armed: `kill`, `panic`, `full`, `fail`, `delay:MILLISECONDS`.
 //!
 //! What a process leaves behind that is killed at a point, and what the next one makes of it, has a number in the tests
@@ -12,7 +12,7 @@
 //! |---|---|---|---|
 //! | 0 | launch called, not yet queued | `launch.called` | `launch/request.rs` |
 //! | 1 | queued at the committer | `journal.queued` | `journal/local/owner.rs` |
-//! | 2 | written, not synced | `store.after_batch_before_flush`, `store.after_flush_before_sync` | `journal/sled/database.rs` |
+//! | 2 | written, not synced | `store.after_batch_before_flush`, `store.after_write_before_sync` | `journal/sled/database.rs` |
 //! | 3 | synced, `Ok` not yet sent | `store.after_sync`, `journal.synced` | `journal/sled/database.rs`, `journal/local/owner.rs` |
 //! | 4 | `Ok` sent, not dispatched | `launch.claiming` | `launch/dispatcher.rs` |
 //! | 5 | dispatch chosen, attempt not yet durable | `journal.planned` | `journal/local/owner.rs` |

@@ -140,7 +140,7 @@ async fn what_is_read_is_durable() {
     let journal = SledJournal::open(directory.journal()).unwrap().buffered(HOUR);
     assert_eq!(journal.durability(), Durability::Buffered(HOUR));
     let (system, agent) = start(journal).await;
-    let full = Trap::fail(&directory.journal(), "store.before_batch", io::ErrorKind::StorageFull);
+    let full = Trap::fail(&directory.journal(), "store.before_write", io::ErrorKind::StorageFull);
     let ticket = system.launch(&agent, 1).await.unwrap();
     // To say what is recorded means to record it.
     assert!(ticket.record().await.is_err());
@@ -152,7 +152,7 @@ async fn what_is_read_is_durable() {
 async fn what_was_acknowledged_survives_a_full_disk_as_long_as_the_process_lives() {
     let directory = Directory::new();
     let (system, agent) = start(SledJournal::open(directory.journal()).unwrap().buffered(20 * MS)).await;
-    let full = Trap::fail(&directory.journal(), "store.before_batch", io::ErrorKind::StorageFull);
+    let full = Trap::fail(&directory.journal(), "store.before_write", io::ErrorKind::StorageFull);
     let mut tickets = Vec::new();
     let refused = loop {
         let n = tickets.len() as u32 + 1;

@@ -86,7 +86,7 @@ async fn p00_called_and_not_queued() {
 async fn p01_queued_and_not_written() {
     let test = "crash_points::p01_queued_and_not_written";
     let Some(scene) = Scene::of(test, launches).await else { return };
-    for point in ["journal.queued", "journal.planned", "store.before_batch"] {
+    for point in ["journal.queued", "journal.planned", "store.before_write"] {
         leaves_nothing(&scene.anew(), &format!("{point}=kill")).await;
     }
 }
@@ -106,7 +106,7 @@ async fn p02_written_and_not_synced() {
     let test = "crash_points::p02_written_and_not_synced";
     let Some(scene) = Scene::of(test, launches).await else { return };
     for (point, there) in
-        [("store.after_batch_before_flush", None), ("store.after_flush_before_sync", Some(true))]
+        [("store.after_write_before_sync", Some(true))]
     {
         let scene = scene.anew();
         let said = scene.killed(&format!("{point}=kill"));
@@ -586,9 +586,9 @@ fn journal_error(error: &LaunchError) -> JournalErrorKind {
 #[tokio::test(start_paused = true)]
 async fn p20_a_failed_write_is_an_error_and_nothing_is_written_before_a_reopen() {
     for (point, error, kind) in [
-        ("store.before_batch", io::ErrorKind::StorageFull, JournalErrorKind::DiskFull),
-        ("store.before_batch", io::ErrorKind::Other, JournalErrorKind::Io),
-        ("store.after_batch_before_flush", io::ErrorKind::StorageFull, JournalErrorKind::DiskFull),
+        ("store.before_write", io::ErrorKind::StorageFull, JournalErrorKind::DiskFull),
+        ("store.before_write", io::ErrorKind::Other, JournalErrorKind::Io),
+        ("store.after_write_before_sync", io::ErrorKind::StorageFull, JournalErrorKind::DiskFull),
         ("store.after_sync", io::ErrorKind::Other, JournalErrorKind::Io),
     ] {
         let scene = Scene::of("", async |_| {}).await.unwrap();

@@ -54,7 +54,7 @@ async fn s13_killed_at_every_commit_of_a_discard() {
     journal.append(KEYS.map(intent).into()).await.unwrap();
     close(journal).await;
     let mut seen = [0; 3];
-    for point in ["store.before_batch", "store.after_sync"] {
+    for point in ["store.before_write", "store.after_sync"] {
         // Three commits are of the start: two of the opening, and the epoch.
         for hit in 3..=13 {
             let directory = Directory::new();

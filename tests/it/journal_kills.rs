@@ -138,9 +138,8 @@ fn killed_at(journal: &Path, batches: u64, point: &str) -> u64 {
 #[test]
 fn s02_s03_killed_at_every_step_of_a_commit() {
     for (point, least) in [
-        ("store.before_batch", 4),
-        ("store.after_batch_before_flush", 4),
-        ("store.after_flush_before_sync", 5),
+        ("store.before_write", 4),
+        ("store.after_write_before_sync", 5),
         ("store.fdatasync", 5),
         ("store.after_sync", 5),
     ] {
@@ -151,7 +150,7 @@ fn s02_s03_killed_at_every_step_of_a_commit() {
         let mut store = StoreProbe::sled(&directory.journal()).unwrap();
         let found = last(&store);
         assert!(found >= least && found <= 5, "{point}: {found}");
-        if point == "store.before_batch" {
+        if point == "store.before_write" {
             assert_eq!(found, 4);
         }
         commit(&mut store, found + 1).unwrap();

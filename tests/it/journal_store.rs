@@ -217,10 +217,9 @@ fn a_directory_that_is_there_and_empty_is_taken() {
 }
 
 /// The steps of a commit, and whether the batch is there after a failure at it.
-const STEPS: [(&str, Option<bool>); 4] = [
-    ("store.before_batch", Some(false)),
-    ("store.after_batch_before_flush", None),
-    ("store.after_flush_before_sync", Some(true)),
+const STEPS: [(&str, Option<bool>); 3] = [
+    ("store.before_write", Some(false)),
+    ("store.after_write_before_sync", Some(true)),
     ("store.after_sync", Some(true)),
 ];
 
@@ -361,12 +360,12 @@ fn there_being_no_room_for_smaller_files_is_no_error() {
 fn failpoints_delay_and_panic() {
     let directory = Directory::new();
     let mut store = StoreProbe::sled(&directory.journal()).unwrap();
-    let trap = Trap::delay(&directory.journal(), "store.before_batch", Duration::from_millis(20));
+    let trap = Trap::delay(&directory.journal(), "store.before_write", Duration::from_millis(20));
     let start = std::time::Instant::now();
     store.commit(&[put("a", "1")]).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(20));
     drop(trap);
-    let trap = Trap::panic(&directory.journal(), "store.before_batch", 1);
+    let trap = Trap::panic(&directory.journal(), "store.before_write", 1);
     store.commit(&[put("b", "1")]).unwrap();
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| store.commit(&[put("c", "1")])));
     assert!(panic.is_err());

@@ -43,7 +43,7 @@ async fn a_panic_of_the_journals_thread_is_an_error_to_everybody_who_waits() {
     for (point, known) in [
         ("journal.queued", false),
         ("journal.planned", false),
-        ("store.before_batch", false),
+        ("store.before_write", false),
         ("store.after_sync", true),
         ("journal.synced", true),
     ] {

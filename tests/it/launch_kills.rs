@@ -221,7 +221,7 @@ async fn no_death_at_all_is_refused_where_it_is_set() {
 
 #[tokio::test(start_paused = true)]
 async fn s13_killed_at_every_commit() {
-    for point in ["store.before_batch", "store.after_sync"] {
+    for point in ["store.before_write", "store.after_sync"] {
         // Three commits are of the start: two of the opening, and the epoch.
         for hit in 3..=20 {
             let directory = Directory::new();

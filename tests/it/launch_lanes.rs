@@ -238,7 +238,7 @@ async fn a_lane_keeps_its_order_while_the_disk_is_full() {
     lane.launch("head").await.unwrap();
     let next = lane.launch("next").await.unwrap();
     eventually("the head", || !lane.log.names().is_empty()).await;
-    let full = Trap::fail(&directory.journal(), "store.before_batch", io::ErrorKind::StorageFull);
+    let full = Trap::fail(&directory.journal(), "store.before_write", io::ErrorKind::StorageFull);
     assert!(lane.launch("refused").await.is_err());
     sleep(10 * SECOND).await;
     // The outcome of the head cannot be recorded yet.

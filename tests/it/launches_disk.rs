@@ -218,7 +218,7 @@ async fn s36_while_the_disk_is_full_launches_are_refused_and_outcomes_wait() {
     let (system, agent) = start(&directory, worker(&gauge)).await;
     let before = system.launch(&agent, SECOND).key("before").await.unwrap();
     eventually("a body", || gauge.running() == 1).await;
-    let full = Trap::fail(&directory.journal(), "store.before_batch", io::ErrorKind::StorageFull);
+    let full = Trap::fail(&directory.journal(), "store.before_write", io::ErrorKind::StorageFull);
     let error = system.launch(&agent, SECOND).key("refused").await.unwrap_err();
     let LaunchErrorKind::Journal(journal) = error.kind() else { panic!("{error:?}") };
     assert_eq!(journal.kind(), JournalErrorKind::DiskFull);
@@ -266,7 +266,7 @@ async fn a_thousand_launches_are_one_commit() {
     // The only slot is taken, so that nothing else is committed.
     let first = system.launch(&agent, 60 * 60 * SECOND).await.unwrap();
     eventually("the first runs", || gauge.running() == 1).await;
-    let _trap = Trap::panic(&directory.journal(), "store.before_batch", 1);
+    let _trap = Trap::panic(&directory.journal(), "store.before_write", 1);
     let launches = (0..1_000).map(|n| system.launch(&agent, SECOND).key(n));
     let tickets = system.launch_many(launches).await;
     assert!(tickets.iter().all(Result::is_ok));

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::ledger::Now;
@@ -166,8 +166,9 @@ impl Desk {
     /// is busy, and otherwise would jump to the next timer while the disk is written to. One for all who wait.
     fn hold_the_clock(self: &Arc<Self>) {
         let mut hold = Hold(Some(Arc::clone(self)));
-        // Outside of a runtime there is no clock to hold.
-        if Handle::try_current().is_err() {
+        // Only the clock of a runtime with one thread can be paused; outside of a runtime there is none.
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        if !matches!(flavor, Ok(RuntimeFlavor::CurrentThread)) {
             return;
         }
         #[expect(

@@ -13,7 +13,7 @@ use sled::{Batch, Config, Db, Error, Tree};
 
 use super::durable;
 use crate::journal::failpoint::hit;
-use crate::journal::store::{Change, Each};
+use crate::journal::store::Each;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// Resident memory is four to eight times this under churn.
@@ -24,6 +24,8 @@ const FLUSH_EVERY_MS: u64 = 500;
 const LET_GO: Duration = Duration::from_secs(2);
 /// The changes of one batch of a copy. Larger ones only add latency.
 const COPIED_AT_ONCE: usize = 256;
+/// The changes of one batch otherwise: nothing can be read while sled takes one.
+const WRITTEN_AT_ONCE: usize = 64;
 
 /// What sled adds to a pair in a fresh file, about, in bytes.
 const ADDED: usize = 100;
@@ -32,6 +34,9 @@ const FILE: &str = "db";
 /// A tree beside the data, for the number of commits.
 const COUNTS: &str = "counts";
 const COMMITS: &str = "commits";
+
+/// A key, and its value unless it is removed.
+pub(super) type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// An open database.
 #[derive(Debug)]
@@ -102,34 +107,45 @@ impl Database {
         Ok(())
     }
 
-    /// Makes a batch of changes durable, as the commit with this number.
+    /// Makes changes durable, as what there is at the commit with this number.
     ///
-    /// The number comes after the batch in sled's log, and sled recovers a part of the log from its beginning. So there is
-    /// no number without its batch.
+    /// The number comes after the changes in sled's log, and sled recovers a part of the log from its beginning. So there is
+    /// no number without its changes. A process that dies meanwhile may leave some of them without the number.
     ///
     /// The error of a sync has the kind `NotSynced`. Where the writing fails, the sync still tells whether what was
-    /// acknowledged before is safe, and its error is the one that counts.
-    pub(super) fn commit(&self, batch: &[Change], number: u64) -> Result<(), JournalError> {
-        let written = self.write(batch, number);
+    /// written before is safe, and its error is the one that counts.
+    pub(super) fn commit<'a>(
+        &self,
+        changes: impl IntoIterator<Item = Pair<'a>>,
+        number: u64,
+    ) -> Result<(), JournalError> {
+        let written = self.write(changes, number);
         self.sync()?;
         written?;
-        Ok(hit("store.after_sync", &self.journal)?)
+        Ok(hit("store.checkpoint.after_sync", &self.journal)?)
     }
 
-    fn write(&self, batch: &[Change], number: u64) -> Result<(), JournalError> {
-        hit("store.before_batch", &self.journal)?;
-        guarded(|| {
-            self.db.apply_batch(to_batch(batch))?;
-            self.counts.insert(COMMITS, &number.to_be_bytes())
-        })?;
-        hit("store.after_batch_before_flush", &self.journal)?;
+    fn write<'a>(
+        &self,
+        changes: impl IntoIterator<Item = Pair<'a>>,
+        number: u64,
+    ) -> Result<(), JournalError> {
+        hit("store.checkpoint.before_batch", &self.journal)?;
+        let mut changes = changes.into_iter().peekable();
+        while changes.peek().is_some() {
+            let batch = to_batch(changes.by_ref().take(WRITTEN_AT_ONCE));
+            guarded(|| self.db.apply_batch(batch))?;
+            hit("store.checkpoint.after_batch", &self.journal)?;
+        }
+        guarded(|| self.counts.insert(COMMITS, &number.to_be_bytes()))?;
+        hit("store.checkpoint.before_flush", &self.journal)?;
         guarded(|| self.db.flush())?;
-        Ok(hit("store.after_flush_before_sync", &self.journal)?)
+        Ok(hit("store.checkpoint.before_sync", &self.journal)?)
     }
 
     /// Waits until the disk has what was written.
     fn sync(&self) -> Result<(), JournalError> {
-        hit("store.fdatasync", &self.journal)
+        hit("store.checkpoint.fdatasync", &self.journal)
             .and_then(|()| self.file.sync_data())
             .map_err(durable::not_synced)
     }
@@ -194,12 +210,12 @@ impl Database {
     }
 }
 
-fn to_batch(changes: &[Change]) -> Batch {
+fn to_batch<'a>(changes: impl Iterator<Item = Pair<'a>>) -> Batch {
     let mut batch = Batch::default();
-    for change in changes {
-        match change {
-            Change::Put(key, value) => batch.insert(&key[..], &value[..]),
-            Change::Delete(key) => batch.remove(&key[..]),
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
         }
     }
     batch

@@ -27,12 +27,16 @@
 //! - Only its thread for regular flushes collects garbage: that one stays on. It also writes between commits, which is
 //!   why a handle is dropped, not only left alone, after a commit has failed.
 
+mod checkpoint;
 mod database;
 mod directory;
 mod draft;
 mod durable;
+mod log;
+mod opened;
 mod opening;
 mod quarantine;
+mod recent;
 mod renewal;
 mod rescue;
 mod store;

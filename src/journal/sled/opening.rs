@@ -4,39 +4,13 @@
 
 use super::database::Database;
 use super::directory::Directory;
+use super::log::{Log, Logged};
+use super::opened::{self, Opened};
 use super::renewal::{self, Compaction};
 use super::watermark::{Progress, Watermark};
 use super::{durable, quarantine};
 use crate::journal::failpoint::hit;
-use crate::journal::store::Change;
 use crate::journal::{JournalError, JournalErrorKind};
-
-/// An open store.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) database: Database,
-    /// How many commits there were.
-    pub(super) commits: u64,
-    pub(super) progress: Progress,
-}
-
-impl Opened {
-    /// Makes a batch of changes durable.
-    pub(super) fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
-        batch.iter().try_for_each(Change::check)?;
-        self.database.commit(batch, self.commits + 1)?;
-        self.commits += 1;
-        self.progress.write(self.commits);
-        Ok(())
-    }
-
-    /// Writes and syncs all that is left to be.
-    pub(super) fn close(self) -> Result<(), JournalError> {
-        self.database.close()?;
-        self.progress.sync();
-        Ok(())
-    }
-}
 
 /// Opens the store of a directory that is ours. What is damaged is set aside.
 pub(super) fn open(directory: &Directory, compaction: Compaction) -> Result<Opened, JournalError> {
@@ -68,8 +42,8 @@ fn attempt(directory: &Directory, compaction: Compaction) -> Result<Opened, Jour
         database = existing(directory, mark)?;
     }
     let counted = count(directory, &database, mark);
-    let (database, (commits, progress)) = database.or_close(counted)?;
-    Ok(Opened { database, commits, progress })
+    let (database, (logs, commits, progress)) = database.or_close(counted)?;
+    Opened::new(database, logs, commits, progress)
 }
 
 /// Says that a journal begins here, before there is anything of it. So a store without a watermark has lost it.
@@ -95,11 +69,13 @@ fn existing(directory: &Directory, mark: Watermark) -> Result<Database, JournalE
     Ok(database.or_close(checked)?.0)
 }
 
-/// A store that knows of fewer commits than there were has lost records.
+/// Tells sled what only the logs have. A store that knows of fewer commits than there were has lost records.
 fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<(), JournalError> {
     hit("store.open.opened", directory.path())?;
-    let known = database.commits()?;
-    let expected = mark.commits.max(Progress::read(directory.path())?);
+    let logged = Logged::read(database.path())?;
+    let known = opened::replay(database, &logged)?;
+    hit("store.open.replayed", directory.path())?;
+    let expected = mark.commits.max(logged.last()).max(Progress::read(directory.path())?);
     if known < expected {
         let what = format!("the store knows of {known} commits, and there were at least {expected}");
         return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));
@@ -108,18 +84,21 @@ fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<
 }
 
 /// Makes durable what sled has left to the kernel, and counts this opening as a commit: first in the store, then beside it.
+/// The logs are empty afterwards.
 fn count(
     directory: &Directory,
     database: &Database,
     mark: Watermark,
-) -> Result<(u64, Progress), JournalError> {
+) -> Result<([Log; 2], u64, Progress), JournalError> {
     durable::sync_tree(database.path())?;
     directory.sync()?;
     hit("store.open.synced", directory.path())?;
     let commits = database.commits()? + 1;
-    database.commit(&[], commits)?;
+    database.commit([], commits)?;
     hit("store.open.counted", directory.path())?;
     Watermark { commits, ..mark }.write(directory.path())?;
     hit("store.open.marked", directory.path())?;
-    Ok((commits, Progress::open(directory.path())?))
+    let logs = Log::begin(database.path(), directory.path())?;
+    hit("store.open.logged", directory.path())?;
+    Ok((logs, commits, Progress::open(directory.path())?))
 }

@@ -88,7 +88,7 @@ fn make(directory: &Directory, mark: Watermark, old: Option<&Database>) -> Resul
     durable::remove_tree(&path)?;
     directory::make_new(&path)?;
     let new = Database::open(&path, directory.path())?;
-    let filled = old.map_or(Ok(()), |old| new.copy_from(old)).and_then(|()| new.commit(&[], mark.commits));
+    let filled = old.map_or(Ok(()), |old| new.copy_from(old)).and_then(|()| new.commit([], mark.commits));
     let closed = new.close();
     filled?;
     closed?;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use super::database::Database;
 use super::directory::{self, Directory};
 use super::durable;
+use super::log::Logged;
+use super::opened;
 use super::quarantine;
 use super::watermark::{Progress, Watermark};
 use crate::journal::store::Each;
@@ -55,8 +57,11 @@ impl Rescue {
             None => latest(&directory)?,
         };
         let (copy, database) = open_copy(&store, directory.path())?;
-        let known = database.commits()?;
-        let expected = mark.map_or(0, |mark| mark.commits).max(Progress::read(directory.path())?);
+        // Of logs that cannot be read, nothing is known.
+        let logged = Logged::read(database.path()).unwrap_or_default();
+        let known = opened::replay(&database, &logged)?;
+        let expected =
+            mark.map_or(0, |mark| mark.commits).max(logged.last()).max(Progress::read(directory.path())?);
         let missing = (known < expected).then(|| {
             format!(
                 "the store knows of {known} commits where there were {expected}: what came later is missing"

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::mem;
 use std::path::Path;
 
-use super::database::Database;
 use super::directory::Directory;
-use super::opening::{self, Opened};
+use super::opened::Opened;
+use super::opening;
 use super::quarantine;
 use super::renewal::Compaction;
 use crate::journal::store::{Change, Each, Store};
@@ -47,9 +47,9 @@ impl SledStore {
         Ok(Self { condition: Condition::Open(opened), damaged: Cell::new(false), compaction, directory })
     }
 
-    fn database(&self) -> Result<&Database, JournalError> {
+    fn opened(&self) -> Result<&Opened, JournalError> {
         match &self.condition {
-            Condition::Open(opened) => Ok(&opened.database),
+            Condition::Open(opened) => Ok(opened),
             Condition::Failed(kind) => Err(failed(*kind, &self.directory)),
         }
     }
@@ -66,7 +66,7 @@ impl SledStore {
 
     /// Lets go of the database after an error. What the kernel says about the files then, is what the error is about.
     fn give_up(&mut self, error: JournalError) -> JournalError {
-        let error = self.close().err().unwrap_or(error);
+        let error = self.close(Opened::abandon).err().unwrap_or(error);
         if error.kind() == JournalErrorKind::NotSynced {
             self.directory.mark_not_synced();
         }
@@ -74,9 +74,9 @@ impl SledStore {
         error.at(self.directory.path())
     }
 
-    fn close(&mut self) -> Result<(), JournalError> {
+    fn close(&mut self, close: fn(Opened) -> Result<(), JournalError>) -> Result<(), JournalError> {
         let closed = match mem::replace(&mut self.condition, Condition::Failed(JournalErrorKind::Closed)) {
-            Condition::Open(opened) => opened.close(),
+            Condition::Open(opened) => close(opened),
             Condition::Failed(_) => Ok(()),
         };
         if self.damaged.take() {
@@ -93,11 +93,11 @@ fn failed(kind: JournalErrorKind, directory: &Directory) -> JournalError {
 
 impl Store for SledStore {
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, each: &mut Each<'_>) -> Result<(), JournalError> {
-        self.read(self.database()?.scan(prefix, after, each))
+        self.read(self.opened()?.scan(prefix, after, each))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        self.read(self.database()?.get(key))
+        self.read(self.opened()?.get(key))
     }
 
     fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
@@ -114,7 +114,7 @@ impl Store for SledStore {
                 return Err(failed(kind, &self.directory));
             }
             Condition::Failed(_) => {}
-            Condition::Open(_) => self.close().map_err(|error| self.give_up(error))?,
+            Condition::Open(_) => self.close(Opened::close).map_err(|error| self.give_up(error))?,
         }
         match opening::open(&self.directory, self.compaction) {
             Ok(opened) => {
@@ -128,7 +128,7 @@ impl Store for SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        if let Err(error) = self.close(Opened::close) {
             if error.kind() == JournalErrorKind::NotSynced {
                 self.directory.mark_not_synced();
             }
