@@ -299,6 +299,8 @@ async fn a_journal_that_was_set_aside_is_repaired_by_export_and_import() {
         append(&journal, intent("a", None, format!("[{number}]").as_bytes())).await;
     }
     close(journal).await;
+    // From here on all of it is in sled's files alone.
+    close(open(&whole.journal()).await).await;
     let mut some = false;
     for (what, share) in [("no watermark", 100), ("a short file", 75), ("a short file", 40), ("nothing", 0)] {
         let directory = Directory::new();

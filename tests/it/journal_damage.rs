@@ -15,6 +15,9 @@ fn journal() -> Directory {
     for number in 0..200_u32 {
         store.commit(&[(&number.to_be_bytes(), Some(&[7; 500]))]).unwrap();
     }
+    drop(store);
+    // From here on all of it is in sled's files alone.
+    drop(StoreProbe::sled(&directory.journal()).unwrap());
     directory
 }
 

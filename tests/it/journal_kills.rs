@@ -144,8 +144,7 @@ fn s02_s03_killed_at_every_step_of_a_commit() {
         ("store.after_sync", 5),
     ] {
         let directory = Directory::new();
-        // Two commits are of the opening: the first store is made, and the opening is counted.
-        let done = killed_at(&directory.journal(), 20, &format!("{point}=kill@7"));
+        let done = killed_at(&directory.journal(), 20, &format!("{point}=kill@5"));
         assert_eq!(done, 4, "{point}");
         let mut store = StoreProbe::sled(&directory.journal()).unwrap();
         let found = last(&store);

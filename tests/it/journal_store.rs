@@ -304,7 +304,7 @@ fn a_copy_after_a_failed_sync_that_fails_is_made_at_the_next_open() {
     drop((trap, store));
     for (step, error, kind) in [
         ("store.open.copied", io::ErrorKind::StorageFull, JournalErrorKind::DiskFull),
-        ("store.fdatasync", io::ErrorKind::Other, JournalErrorKind::NotSynced),
+        ("store.checkpoint.fdatasync", io::ErrorKind::Other, JournalErrorKind::NotSynced),
     ] {
         let _trap = Trap::fail(&directory.journal(), step, error);
         assert_eq!(StoreProbe::sled(&directory.journal()).err().unwrap().kind(), kind);
