@@ -157,9 +157,47 @@ fn s02_s03_killed_at_every_step_of_a_commit() {
     }
 }
 
+/// The steps at which sled is told of commits.
+const CHECKPOINT: [&str; 6] =
+    ["before_batch", "after_batch@2", "before_flush", "before_sync", "fdatasync", "after_sync"];
+
+#[test]
+fn s02_killed_at_every_step_of_a_checkpoint() {
+    for point in CHECKPOINT {
+        let (name, time) = point.split_once('@').unwrap_or((point, "1"));
+        // Before that, sled commits twice: the first store is made, and the opening is counted.
+        for time in [2, 3, 4].map(|checkpoint| checkpoint + time.parse::<u64>().unwrap()) {
+            let directory = Directory::new();
+            let fault = format!("store.checkpoint.{name}=kill@{time}");
+            let done = killed_at(&directory.journal(), 2000, &fault);
+            let store = StoreProbe::sled(&directory.journal()).unwrap();
+            let found = last(&store);
+            assert!(found == done || found == done + 1, "{fault}: {found} of {done}");
+            assert!(done > 50, "{fault}: {done}");
+        }
+    }
+}
+
+#[test]
+fn s19_killed_while_sled_is_told_what_the_log_has() {
+    for point in CHECKPOINT {
+        let directory = Directory::new();
+        let done = killed_at(&directory.journal(), 2000, "store.before_write=kill@80");
+        assert_eq!(done, 79);
+        let (name, time) = point.split_once('@').unwrap_or((point, "1"));
+        for _ in 0..2 {
+            killed_at(&directory.journal(), 1, &format!("store.checkpoint.{name}=kill@{time}"));
+        }
+        assert_eq!(last(&StoreProbe::sled(&directory.journal()).unwrap()), done, "{point}");
+    }
+}
+
 #[test]
 fn s19_killed_at_every_step_of_making_a_journal() {
-    for point in ["owned", "declared", "copied", "swapped", "opened", "synced", "counted", "marked"] {
+    for point in [
+        "owned", "declared", "copied", "swapped", "opened", "replayed", "synced", "counted", "marked",
+        "logged",
+    ] {
         let directory = Directory::new();
         for _ in 0..2 {
             // The second process finds what the first has left; beyond the step, it does not come by again.
@@ -179,7 +217,7 @@ fn s19_killed_at_every_step_of_making_a_journal() {
 
 #[test]
 fn s19_killed_at_every_step_of_an_open() {
-    for point in ["owned", "opened", "synced", "counted", "marked"] {
+    for point in ["owned", "opened", "replayed", "synced", "counted", "marked", "logged"] {
         let directory = Directory::new();
         let mut done = 0;
         for round in 1..=3 {

@@ -38,6 +38,7 @@ mod journal_damage;
 mod journal_disk;
 mod journal_fixtures;
 mod journal_kills;
+mod journal_log;
 mod journal_model;
 mod journal_store;
 mod keyed_stream;

@@ -50,8 +50,16 @@ pub(super) struct Log {
 /// The commits that the logs of a store hold.
 #[derive(Debug, Default)]
 pub(super) struct Logged {
-    /// Those that follow each other, by the number of the first: one or two of them.
-    runs: Vec<(u64, Vec<Vec<Change>>)>,
+    /// One of each log that has any, in their order.
+    runs: Vec<Run>,
+}
+
+/// Commits whose numbers follow each other.
+#[derive(Debug)]
+struct Run {
+    /// The number of the first.
+    first: u64,
+    batches: Vec<Vec<Change>>,
 }
 
 impl Log {
@@ -117,20 +125,19 @@ impl Logged {
         for path in paths(store) {
             match fs::read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                bytes => runs.extend(run(&bytes?)?),
+                bytes => runs.extend(Run::read(&bytes?)?),
             }
         }
-        runs.sort_by_key(|(first, _)| *first);
+        runs.sort_by_key(|run| run.first);
         Ok(Self { runs })
     }
 
     /// The commits after the one with this number, in their order, as far as none is missing.
     pub(super) fn after(&self, number: u64) -> Vec<&[Change]> {
         let mut commits = Vec::new();
-        for (first, run) in &self.runs {
-            let next = |commits: &Vec<_>| number + 1 + commits.len() as u64;
-            for (batch, at) in run.iter().zip(*first..) {
-                if at == next(&commits) {
+        for Run { first, batches } in &self.runs {
+            for (batch, at) in batches.iter().zip(*first..) {
+                if at == number + 1 + commits.len() as u64 {
                     commits.push(&batch[..]);
                 }
             }
@@ -140,7 +147,7 @@ impl Logged {
 
     /// The number of the last commit. 0 if there is none.
     pub(super) fn last(&self) -> u64 {
-        self.runs.last().map_or(0, |(first, run)| first + run.len() as u64 - 1)
+        self.runs.last().map_or(0, |run| run.first + run.batches.len() as u64 - 1)
     }
 }
 
@@ -148,28 +155,30 @@ fn paths(store: &Path) -> [PathBuf; 2] {
     ["log-0", "log-1"].map(|name| store.join(name))
 }
 
-/// What one log holds: the number of the first commit, and what each has changed.
-fn run(bytes: &[u8]) -> Result<Option<(u64, Vec<Vec<Change>>)>, JournalError> {
-    let Some((title, mut rest)) = bytes.split_first_chunk::<{ TITLE.len() }>() else {
-        return Ok(None); // killed while it was made
-    };
-    if *title == [0; TITLE.len()] {
-        return Ok(None); // the same, at a power cut
-    }
-    if *title != TITLE {
-        let newer = title[..NAME] == TITLE[..NAME];
-        let kind = if newer { JournalErrorKind::NewerFormat } else { JournalErrorKind::Corrupt };
-        return Err(JournalError::new(kind).because("a log cannot be read"));
-    }
-    let (mut first, mut batches) = (None, Vec::new());
-    while let Some((number, batch, left)) = decode(rest) {
-        if number != *first.get_or_insert(number) + batches.len() as u64 {
-            break; // what is left of an older one
+impl Run {
+    /// What the bytes of a log hold.
+    fn read(bytes: &[u8]) -> Result<Option<Self>, JournalError> {
+        let Some((title, mut rest)) = bytes.split_first_chunk::<{ TITLE.len() }>() else {
+            return Ok(None); // killed while it was made
+        };
+        if *title == [0; TITLE.len()] {
+            return Ok(None); // the same, at a power cut
         }
-        batches.push(batch);
-        rest = left;
+        if *title != TITLE {
+            let newer = title[..NAME] == TITLE[..NAME];
+            let kind = if newer { JournalErrorKind::NewerFormat } else { JournalErrorKind::Corrupt };
+            return Err(JournalError::new(kind).because("a log cannot be read"));
+        }
+        let (mut first, mut batches) = (None, Vec::new());
+        while let Some((number, batch, left)) = decode(rest) {
+            if number != *first.get_or_insert(number) + batches.len() as u64 {
+                break; // what is left of an older one
+            }
+            batches.push(batch);
+            rest = left;
+        }
+        Ok(first.map(|first| Self { first, batches }))
     }
-    Ok(first.map(|first| (first, batches)))
 }
 
 fn encode(record: &mut Vec<u8>, number: u64, batch: &[Change]) {

@@ -25,7 +25,7 @@ pub(crate) struct SledStore {
 
 #[derive(Debug)]
 enum Condition {
-    Open(Opened),
+    Open(Box<Opened>),
     /// A commit has failed, or a reopen. No handle of sled's is left, so that nothing is written behind our back.
     Failed(JournalErrorKind),
 }
@@ -44,7 +44,12 @@ impl SledStore {
     pub(crate) fn open_with(path: &Path, compaction: Compaction) -> Result<Self, JournalError> {
         let directory = Directory::own(path)?;
         let opened = opening::open(&directory, compaction)?;
-        Ok(Self { condition: Condition::Open(opened), damaged: Cell::new(false), compaction, directory })
+        Ok(Self {
+            condition: Condition::Open(Box::new(opened)),
+            damaged: Cell::new(false),
+            compaction,
+            directory,
+        })
     }
 
     fn opened(&self) -> Result<&Opened, JournalError> {
@@ -76,7 +81,7 @@ impl SledStore {
 
     fn close(&mut self, close: fn(Opened) -> Result<(), JournalError>) -> Result<(), JournalError> {
         let closed = match mem::replace(&mut self.condition, Condition::Failed(JournalErrorKind::Closed)) {
-            Condition::Open(opened) => close(opened),
+            Condition::Open(opened) => close(*opened),
             Condition::Failed(_) => Ok(()),
         };
         if self.damaged.take() {
@@ -118,7 +123,7 @@ impl Store for SledStore {
         }
         match opening::open(&self.directory, self.compaction) {
             Ok(opened) => {
-                self.condition = Condition::Open(opened);
+                self.condition = Condition::Open(Box::new(opened));
                 Ok(())
             }
             Err(error) => Err(self.give_up(error)),

@@ -1,0 +1,261 @@
+//! The log in front of sled: what was committed and sled was not told of yet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sortie::JournalErrorKind;
+use sortie::probe::{StoreProbe, Trap};
+
+use crate::directory::{Directory, copy};
+
+/// The length of a log.
+const LENGTH: usize = 2 << 20;
+
+fn log(journal: &Path, number: usize) -> PathBuf {
+    journal.join("store-1").join(format!("log-{number}"))
+}
+
+fn put(store: &mut StoreProbe, key: u32) {
+    store.commit(&[(&key.to_be_bytes(), Some(&[key as u8; 300]))]).unwrap();
+}
+
+/// How many keys are there, after checking that they are the first ones, and what they hold.
+fn count(store: &StoreProbe) -> u32 {
+    let pairs = store.scan(b"").unwrap();
+    for (at, (key, value)) in (0_u32..).zip(&pairs) {
+        assert_eq!((&key[..], &value[..]), (&at.to_be_bytes()[..], &[at as u8; 300][..]));
+    }
+    pairs.len() as u32
+}
+
+/// What a process leaves behind that dies now: the files of an open store.
+fn left_by_a_death(journal: &Path) -> Directory {
+    let directory = Directory::new();
+    copy(journal, &directory.journal());
+    directory
+}
+
+#[test]
+fn what_is_read_is_the_latest_whether_sled_knows_it_or_not() {
+    let directory = Directory::new();
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    let mut model = BTreeMap::new();
+    for round in 0..700 {
+        let changes: Vec<_> = (0..random.usize(1..12))
+            .map(|_| {
+                let key =
+                    format!("{}{:02}", ['a', 'b', 'c'][random.usize(..3)], random.u32(0..60)).into_bytes();
+                (key, (random.u32(..3) > 0).then(|| vec![random.u8(..); random.usize(0..200)]))
+            })
+            .collect();
+        let batch: Vec<_> = changes.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
+        store.commit(&batch).unwrap();
+        for (key, value) in changes.clone() {
+            match value {
+                Some(value) => model.insert(key, value),
+                None => model.remove(&key),
+            };
+        }
+        for (key, _) in &changes {
+            assert_eq!(store.get(key).unwrap().as_ref(), model.get(key), "round {round}");
+        }
+        let under = |prefix: &[u8], after: &[u8]| -> Vec<_> {
+            let pairs = model.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_slice() > after);
+            pairs.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        assert_eq!(store.scan(b"b").unwrap(), under(b"b", b""), "round {round}");
+        let (after, most) = (format!("b{:02}", random.u32(0..60)), random.usize(1..8));
+        let mut some = under(b"b", after.as_bytes());
+        some.truncate(most);
+        assert_eq!(store.some(b"b", after.as_bytes(), most).unwrap(), some, "round {round}");
+    }
+    drop(store);
+    let store = StoreProbe::sled(&directory.journal()).unwrap();
+    assert_eq!(store.scan(b"").unwrap(), model.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn whoever_opens_a_store_whose_process_died_tells_sled_what_the_log_has() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    // Around the moments when sled is told of some.
+    for key in 0..1100 {
+        put(&mut store, key);
+        if key % 100 == 7 || (250..270).contains(&key) {
+            let left = left_by_a_death(&directory.journal());
+            for _ in 0..2 {
+                assert_eq!(count(&StoreProbe::sled(&left.journal()).unwrap()), key + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_is_used_again_and_does_not_grow() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    let value = [1; 4000];
+    for key in 0..3000_u32 {
+        store.commit(&[(&(key % 100).to_be_bytes(), Some(&value))]).unwrap();
+    }
+    for number in 0..2 {
+        assert_eq!(fs::metadata(log(&directory.journal(), number)).unwrap().len(), LENGTH as u64);
+    }
+    let left = left_by_a_death(&directory.journal());
+    assert_eq!(StoreProbe::sled(&left.journal()).unwrap().scan(b"").unwrap().len(), 100);
+}
+
+#[test]
+fn a_batch_that_is_longer_than_a_log_is_there_as_a_whole() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    put(&mut store, 0);
+    let (keys, value): (Vec<_>, _) = ((1..=1000_u32).map(u32::to_be_bytes).collect(), [9; 4096]);
+    let batch: Vec<_> = keys.iter().map(|key| (&key[..], Some(&value[..]))).collect();
+    store.commit(&batch).unwrap();
+    let left = left_by_a_death(&directory.journal());
+    assert_eq!(StoreProbe::sled(&left.journal()).unwrap().scan(b"").unwrap().len(), 1001);
+    store.commit(&batch).unwrap();
+    drop(store);
+    assert_eq!(StoreProbe::sled(&directory.journal()).unwrap().scan(b"").unwrap().len(), 1001);
+}
+
+#[test]
+fn the_bytes_of_a_log_are_those_of_format_1() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    store.commit(&[(b"key", Some(b"value")), (b"gone", None), (b"empty", Some(b""))]).unwrap();
+    let bytes = fs::read(log(&directory.journal(), 0)).unwrap();
+    // The opening was commit 1: this is number 2.
+    let body = b"\x02\0\0\0\0\0\0\0\x03\0\x06\0keyvalue\x04\0\0\0gone\x05\0\x01\0empty";
+    let mut expected = b"sortie log 1\n\0\0\0".to_vec();
+    expected.extend((body.len() as u32).to_le_bytes());
+    expected.extend([0; 4]);
+    expected.extend(body);
+    let checksum = 20..24;
+    let found = &bytes[..expected.len()];
+    assert_eq!(found[..20], expected[..20]);
+    assert_eq!(found[24..], expected[24..]);
+    assert_eq!(found[checksum], crc32(body).to_le_bytes());
+}
+
+/// The checksum bit by bit, as the standard has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum: u32, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg()))
+    })
+}
+
+#[test]
+fn a_store_without_logs_is_one_of_a_version_that_had_none() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    (0..300).for_each(|key| put(&mut store, key));
+    drop(store);
+    (0..2).for_each(|number| fs::remove_file(log(&directory.journal(), number)).unwrap());
+    assert_eq!(count(&StoreProbe::sled(&directory.journal()).unwrap()), 300);
+}
+
+#[test]
+fn s38_damage_anywhere_in_a_log_loses_no_record_in_silence() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    (0..400).for_each(|key| put(&mut store, key));
+    let whole = left_by_a_death(&directory.journal());
+    let mut random = fastrand::Rng::with_seed(23);
+    let mut noticed = 0;
+    for round in 0..40 {
+        let left = left_by_a_death(&whole.journal());
+        let path = log(&left.journal(), round % 2);
+        let mut bytes = fs::read(&path).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        let at = random.usize(..used);
+        match round % 8 {
+            0 | 1 => bytes.truncate(at),
+            2 | 3 => bytes[at..].fill(0),
+            _ => bytes[at] ^= 1 << random.u8(..8),
+        }
+        fs::write(&path, bytes).unwrap();
+        match StoreProbe::sled(&left.journal()) {
+            Ok(store) => assert_eq!(count(&store), 400, "round {round}, {at} of {used}"),
+            Err(error) => {
+                let kind = error.kind();
+                assert!(
+                    [JournalErrorKind::Corrupt, JournalErrorKind::NewerFormat].contains(&kind),
+                    "{error:#}"
+                );
+                noticed += 1;
+            }
+        }
+    }
+    assert!(noticed > 10, "{noticed}");
+}
+
+#[test]
+fn s38_a_log_of_a_newer_format_is_refused_and_not_touched() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    put(&mut store, 0);
+    let left = left_by_a_death(&directory.journal());
+    let path = log(&left.journal(), 0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[11] = b'2';
+    fs::write(&path, &bytes).unwrap();
+    let error = StoreProbe::sled(&left.journal()).err().unwrap();
+    assert_eq!(error.kind(), JournalErrorKind::NewerFormat, "{error:#}");
+    assert!(fs::read(&path).unwrap() == bytes);
+}
+
+#[test]
+fn s20_a_checkpoint_that_fails_loses_nothing_and_the_store_goes_on_in_place() {
+    for point in ["before_batch", "after_batch", "before_flush", "before_sync", "after_sync"] {
+        let directory = Directory::new();
+        let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+        let full = Trap::fail(
+            &directory.journal(),
+            &format!("store.checkpoint.{point}"),
+            io::ErrorKind::StorageFull,
+        );
+        let mut acknowledged = 0_u32;
+        let error = loop {
+            let key = acknowledged + 1;
+            assert!(key < 5000, "{point}: nobody was told");
+            match store.commit(&[(&acknowledged.to_be_bytes(), Some(&[acknowledged as u8; 300]))]) {
+                Ok(()) => acknowledged = key,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), JournalErrorKind::DiskFull, "{point}: {error:#}");
+        assert!(acknowledged >= 255, "{point}: {acknowledged}");
+        assert!(store.commit(&[]).is_err());
+        assert_eq!(store.reopen().unwrap_err().kind(), JournalErrorKind::DiskFull, "{point}");
+        drop(full);
+        store.reopen().unwrap();
+        let found = count(&store);
+        assert!(found == acknowledged || found == acknowledged + 1, "{point}: {found} of {acknowledged}");
+        put(&mut store, found);
+        drop(store);
+        assert_eq!(count(&StoreProbe::sled(&directory.journal()).unwrap()), found + 1);
+    }
+}
+
+#[test]
+fn s20_after_a_checkpoint_whose_sync_failed_the_next_open_copies_to_fresh_files() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    let trap = Trap::fail(&directory.journal(), "store.checkpoint.fdatasync", io::ErrorKind::Other);
+    let mut acknowledged = 0_u32;
+    while store.commit(&[(&acknowledged.to_be_bytes(), Some(&[acknowledged as u8; 300]))]).is_ok() {
+        acknowledged += 1;
+        assert!(acknowledged < 5000, "nobody was told");
+    }
+    assert_eq!(store.reopen().unwrap_err().kind(), JournalErrorKind::NotSynced);
+    drop((trap, store));
+    let store = StoreProbe::sled(&directory.journal()).unwrap();
+    let found = count(&store);
+    assert!(found == acknowledged || found == acknowledged + 1, "{found} of {acknowledged}");
+    assert!(directory.journal().join("store-2").exists());
+}
