@@ -12,8 +12,8 @@
 //! |---|---|---|---|
 //! | 0 | launch called, not yet queued | `launch.called` | `launch/request.rs` |
 //! | 1 | queued at the committer | `journal.queued` | `journal/local/owner.rs` |
-//! | 2 | written, not synced | `store.after_batch_before_flush`, `store.after_write_before_sync` | `journal/sled/database.rs` |
-//! | 3 | synced, `Ok` not yet sent | `store.after_sync`, `journal.synced` | `journal/sled/database.rs`, `journal/local/owner.rs` |
+//! | 2 | written, not synced | `store.after_write_before_sync`, `store.checkpoint.*` | `journal/sled/{log,database}.rs` |
+//! | 3 | synced, `Ok` not yet sent | `store.after_sync`, `journal.synced` | `journal/sled/log.rs`, `journal/local/owner.rs` |
 //! | 4 | `Ok` sent, not dispatched | `launch.claiming` | `launch/dispatcher.rs` |
 //! | 5 | dispatch chosen, attempt not yet durable | `journal.planned` | `journal/local/owner.rs` |
 //! | 6 | attempt durable, body not begun | `launch.before_body` | `launch/work.rs` |
@@ -21,7 +21,7 @@
 //! | 8 | effect done, reply not sent | `launch.after_body` | `launch/work.rs` |
 //! | 9 | reply queued, not synced | `launch.concluding`, `journal.planned` | `launch/life.rs`, `journal/local/owner.rs` |
 //! | 10 | outcome synced, nothing else yet | `launch.recorded` | `launch/life.rs` |
-//! | 11 | terminal, waiters not told | `store.after_sync` | `journal/sled/database.rs` |
+//! | 11 | terminal, waiters not told | `store.after_sync` | `journal/sled/log.rs` |
 //! | 12 | failure recorded, backoff running | `launch.recorded` | `launch/life.rs` |
 //! | 13 | cancel requested, child still running | `journal.synced` | `journal/local/owner.rs` |
 //! | 18 | inside a retention sweep | `sweep.pieces`, `sweep.head` | `journal/local/removal.rs` |

@@ -1,7 +1,9 @@
 //! How a plan begins: with what the store holds, at the start of a system and after a failed commit.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use super::attempts::Attempts;
 use super::debt::Debt;
@@ -16,9 +18,13 @@ use crate::journal::intent::{Event, Head, State, Stored, step};
 use crate::journal::record::Kind;
 use crate::journal::store::Store;
 use crate::journal::{JournalError, Scope};
+use crate::outcome::LaunchId;
 
 /// How many launches are brought back by one commit.
 const RECOVERED_AT_ONCE: usize = 1024;
+/// How many heads are handed over at once, and how many times that may wait to be taken in.
+const READ_AT_ONCE: usize = 256;
+const PARTS_AHEAD: usize = 16;
 
 impl Plan {
     /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
@@ -78,9 +84,7 @@ impl Plan {
     fn load(&mut self, now: Now) -> Result<(), JournalError> {
         let mut left = Vec::new();
         let Self { store, ledger, ids, epoch, attempts, .. } = self;
-        store.scan(key::HEADS, None, &mut |key, record| {
-            let Some(id) = key::launch(key::HEADS, key) else { return Ok(ControlFlow::Continue(())) };
-            let head: Head = read(Kind::Head, key, record)?;
+        let take_in = |(id, head): (LaunchId, Head)| {
             ids.beyond(id);
             match head.state {
                 State::Running { epoch: ran, .. } if ran != *epoch => left.push((id, head, Event::Crash)),
@@ -92,8 +96,8 @@ impl Plan {
                     ledger.set(id, key_of(&head), &head, now);
                 }
             }
-            Ok(ControlFlow::Continue(()))
-        })?;
+        };
+        read_heads(store.as_mut(), take_in)?;
         for (id, mut head, event) in left {
             let large = in_pieces(&head.input);
             // Refused only if it has ended, and then it would not be here.
@@ -105,4 +109,31 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Hands over every head. They are read on a thread beside the one that takes them in, because of a million of them either
+/// takes as long.
+fn read_heads(store: &mut dyn Store, take_in: impl FnMut((LaunchId, Head))) -> Result<(), JournalError> {
+    let (sender, heads) = mpsc::sync_channel(PARTS_AHEAD);
+    thread::scope(|scope| {
+        let read = move || {
+            let mut part = Vec::with_capacity(READ_AT_ONCE);
+            store.scan(key::HEADS, None, &mut |key, record| {
+                if let Some(id) = key::launch(key::HEADS, key) {
+                    part.push((id, read(Kind::Head, key, record)?));
+                }
+                if part.len() == READ_AT_ONCE {
+                    let full = std::mem::replace(&mut part, Vec::with_capacity(READ_AT_ONCE));
+                    // Taken as long as this thread lives.
+                    let _ = sender.send(full);
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            let _ = sender.send(part);
+            Ok(())
+        };
+        let reading = thread::Builder::new().name("sortie-recovery".to_owned()).spawn_scoped(scope, read)?;
+        heads.into_iter().flatten().for_each(take_in);
+        reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }

@@ -1,4 +1,6 @@
-//! The store on disk: sled 0.34.7, used with its faults known.
+//! The store on disk: a log, and behind it sled 0.34.7, used with its faults known.
+//!
+//! A commit is a record in the log ([`log`]); sled is told of many at once ([`opened`]).
 //!
 //! What is in the directory of a journal:
 //!
@@ -7,7 +9,7 @@
 //! | `lock` | locked as long as the journal is open: one process has it |
 //! | `watermark` | which store counts, and how much it must at least know ([`watermark`]) |
 //! | `progress` | how many commits there were at least; 12 bytes, overwritten after each |
-//! | `store-N` | sled's files. N grows when the live records are copied to fresh files ([`renewal`]) |
+//! | `store-N` | sled's files, and the two logs. N grows when the live records are copied to fresh files ([`renewal`]) |
 //! | `not-synced` | a sync failed: the files of the store are to be copied before they are trusted again |
 //! | `quarantined` | the store was damaged and set aside: nothing is opened here before somebody decides ([`quarantine`]) |
 //!
@@ -15,8 +17,9 @@
 //!
 //! The faults of sled, and what stands against each:
 //!
-//! - Its `flush` does not reach the disk: an `fdatasync` of our own follows every flush. The handle for it is opened
-//!   before sled writes and stays open, because the kernel reports a failed write once to each handle.
+//! - Its `flush` does not reach the disk: an `fdatasync` of our own follows every flush, before a log is written anew. The
+//!   handle for it is opened before sled writes and stays open, because the kernel reports a failed write once to each handle.
+//! - It waits for the disk in its flush, and wakes all of its threads for it: no commit waits for that.
 //! - It puts nodes of 128 KiB into files of their own, which it never syncs. A leaf has some 16 values, an inner node some
 //!   256 keys: longer values than 4 KiB, and longer keys than 256 bytes, are refused.
 //! - It panics: it is called under `catch_unwind`.
@@ -24,7 +27,7 @@
 //!   store and beside it, so that a store that knows of fewer is noticed.
 //! - A kill while it opens leaves files that prevent the next opening: they are removed before.
 //! - Its file never shrinks: it is copied at an opening when most of it is dead.
-//! - Only its thread for regular flushes collects garbage: that one stays on. It also writes between commits, which is
+//! - Only its thread for regular flushes collects garbage: that one stays on. It also writes by itself, which is
 //!   why a handle is dropped, not only left alone, after a commit has failed.
 
 mod checkpoint;

@@ -177,8 +177,8 @@ impl Ledger {
     }
 
     fn lift(&mut self, id: LaunchId) {
-        self.withhold(id);
         let Some(slot) = self.slots.remove(&id) else { return };
+        self.take_off(id, &slot);
         if let Stands::Delayed(wait) = slot.stands {
             self.agents.queue_mut(slot.agent).forget_delay(id, wait);
         }
@@ -211,12 +211,20 @@ impl Ledger {
 
     /// A launch cannot be chosen.
     fn withhold(&mut self, id: LaunchId) {
-        let Some(slot) = self.slots.get(&id).filter(|slot| slot.stands == Stands::Ready) else { return };
+        if let Some(slot) = self.slots.get(&id).cloned() {
+            self.take_off(id, &slot);
+        }
+    }
+
+    /// Takes a launch from where it can be chosen, if it is there.
+    fn take_off(&mut self, id: LaunchId, slot: &Slot) {
+        if slot.stands != Stands::Ready {
+            return;
+        }
         if slot.suspect {
             self.suspects.remove(&id);
         } else {
-            let (agent, rank) = (slot.agent, slot.rank(id));
-            self.agents.queue_mut(agent).remove(rank);
+            self.agents.queue_mut(slot.agent).remove(slot.rank(id));
         }
     }
 
