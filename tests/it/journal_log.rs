@@ -11,7 +11,7 @@ use sortie::probe::{StoreProbe, Trap};
 use crate::directory::{Directory, copy};
 
 /// The length of a log.
-const LENGTH: usize = 2 << 20;
+const LENGTH: usize = 1 << 20;
 
 fn log(journal: &Path, number: usize) -> PathBuf {
     journal.join("store-1").join(format!("log-{number}"))
@@ -229,7 +229,7 @@ fn s20_a_checkpoint_that_fails_loses_nothing_and_the_store_goes_on_in_place() {
             }
         };
         assert_eq!(error.kind(), JournalErrorKind::DiskFull, "{point}: {error:#}");
-        assert!(acknowledged >= 255, "{point}: {acknowledged}");
+        assert!(acknowledged >= 511, "{point}: {acknowledged}");
         assert!(store.commit(&[]).is_err());
         assert_eq!(store.reopen().unwrap_err().kind(), JournalErrorKind::DiskFull, "{point}");
         drop(full);

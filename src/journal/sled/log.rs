@@ -25,7 +25,7 @@ use crate::journal::store::Change;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// The length of the file.
-const LENGTH: usize = 2 << 20;
+const LENGTH: usize = 1 << 20;
 
 /// What the file begins with. The number is the format's.
 const TITLE: [u8; 16] = *b"sortie log 1\n\0\0\0";

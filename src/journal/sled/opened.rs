@@ -19,9 +19,9 @@ use crate::journal::store::{Change, Each};
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// From how many changes on sled is told, if it is not just being told of others: larger batches of its only add latency.
-const CHECKPOINT: usize = 1024;
+const CHECKPOINT: usize = 512;
 /// How many changes may wait for sled. Then commits wait too.
-const MOST_RECENT: usize = 4096;
+const MOST_RECENT: usize = 1024;
 
 /// An open store.
 #[derive(Debug)]
