@@ -5,11 +5,16 @@ use std::{env, fs, process::Command};
 /// The packages whose versions stand above every table.
 const NAMED: [&str; 6] = ["sortie", "tokio", "futures", "ractor", "kameo", "sled"];
 
+/// The peers whose programs are apart.
+const APART: [&str; 2] = ["effectum", "duroxide"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rustc-env=COMPARE_RUSTC={}", compiler());
-    println!("cargo::rerun-if-changed=../compare-effectum/Cargo.lock");
+    for peer in APART {
+        println!("cargo::rerun-if-changed={}", lock_of(peer));
+    }
     println!("cargo::rustc-env=COMPARE_VERSIONS={}", versions());
 }
 
@@ -23,9 +28,13 @@ fn versions() -> String {
     let mut versions = locked("Cargo.lock", &NAMED);
     if env::var_os("CARGO_FEATURE_SQLITE").is_some() {
         versions.extend(locked("Cargo.lock", &["apalis-sqlite"]));
-        versions.extend(locked("../compare-effectum/Cargo.lock", &["effectum"]));
+        versions.extend(APART.iter().flat_map(|peer| locked(&lock_of(peer), &[peer])));
     }
     versions.join(", ")
+}
+
+fn lock_of(peer: &str) -> String {
+    format!("../compare-{peer}/Cargo.lock")
 }
 
 /// Versions as locked. A lock file is regular enough that two lines per package tell all.

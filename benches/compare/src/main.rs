@@ -4,8 +4,9 @@
 //! cargo run --release --manifest-path benches/compare/Cargo.toml -- SUITE... [--json FILE] [--quick]
 //! ```
 //!
-//! With `--features sqlite`, the suites of durable work have peers on SQLite: apalis-sqlite, and effectum, whose program
-//! in `benches/compare-effectum` is built when it is first needed. To build both takes minutes.
+//! With `--features sqlite`, the suites of durable work have peers on SQLite: apalis-sqlite, and effectum and duroxide,
+//! whose programs in `benches/compare-effectum` and `benches/compare-duroxide` are built when they are first needed. To
+//! build all takes minutes.
 //!
 //! A figure counts only beside its baseline: all subjects of a suite do equal work in one process, take
 //! turns, and are compared round by round ([`rounds`]). Peers are written as their own users would write

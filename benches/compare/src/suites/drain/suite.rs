@@ -8,13 +8,15 @@ use tokio::runtime::Runtime;
 use super::{raw, sortie};
 use crate::figures::{Findings, Row, Setting};
 use crate::rounds::{Contestant, interleave, of};
+#[cfg(feature = "sqlite")]
+use crate::suites::durable::apart::{DUROXIDE, EFFECTUM};
 use crate::suites::durable::{THREADS, disk::Place, runtime};
 use crate::suites::{Comparison, Effort, Suite};
 
 pub const SUITE: Suite = Suite {
     name: "drain",
     work: "N recorded jobs of 200 B are run by a no-op agent, 64 at once; that each runs and what came out is durable",
-    durability: "kept over a power cut, by fdatasync; effectum less surely, see its row in the suite's documentation",
+    durability: "kept over a power cut, by fdatasync; effectum less surely, duroxide-default not: see the suite's documentation",
     comparison: Comparison::Ratio,
     run,
     probe: None,
@@ -38,18 +40,30 @@ const SUBJECTS: &[Draining] = &[
     Draining { name: "apalis-full", most: 2_000, sample: |path, n| super::apalis::drain(path, n).boxed() },
     #[cfg(feature = "sqlite")]
     Draining { name: "effectum", most: 2_000, sample: |path, n| effectum(path, n).boxed() },
+    #[cfg(feature = "sqlite")]
+    Draining { name: "duroxide", most: 1_000, sample: |path, n| duroxide(path, n, "full").boxed() },
+    #[cfg(feature = "sqlite")]
+    Draining {
+        name: "duroxide-default",
+        most: 2_000,
+        sample: |path, n| duroxide(path, n, "default").boxed(),
+    },
 ];
 
 #[cfg(feature = "sqlite")]
 async fn effectum(path: PathBuf, n: usize) -> f64 {
-    let words = ["drain", &n.to_string(), &super::SLOTS.to_string()];
-    crate::suites::durable::effectum::ask(&path, &words)[0]
+    EFFECTUM.ask(&path, &["drain", &n.to_string(), &super::SLOTS.to_string()])[0]
+}
+
+#[cfg(feature = "sqlite")]
+async fn duroxide(path: PathBuf, n: usize, synchronous: &str) -> f64 {
+    DUROXIDE.ask(&path, &["drain", synchronous, &n.to_string()])[0]
 }
 
 fn sizes(effort: Effort) -> &'static [usize] {
     match effort {
-        Effort::Full => &[2_000, 50_000],
-        Effort::Quick => &[2_000],
+        Effort::Full => &[1_000, 2_000, 50_000],
+        Effort::Quick => &[1_000],
     }
 }
 

@@ -9,14 +9,15 @@
 //! | [`RawLog`](raw_log::RawLog) | a log and a thread that syncs it: what no journal with the same disk can beat |
 //! | [`Ran`](ran::Ran) | which jobs have run |
 //! | [`Gate`](sortie::Gate) | a sortie system whose launches wait until they shall run |
-//! | `apalis`, `effectum` | queues on SQLite, with the feature `sqlite` of this package |
+//! | `apalis` | a queue on SQLite, with the feature `sqlite` of this package |
+//! | [`Apart`](apart::Apart) | more peers on SQLite, in programs of their own, with the same feature |
 
 #[cfg(feature = "sqlite")]
 pub mod apalis;
+#[cfg(feature = "sqlite")]
+pub mod apart;
 pub mod callers;
 pub mod disk;
-#[cfg(feature = "sqlite")]
-pub mod effectum;
 pub mod fill;
 pub mod job;
 pub mod ran;

@@ -16,12 +16,16 @@
 //! | `apalis-full` | a row with an id in SQLite, found by that and by readiness | `synchronous=FULL` on a WAL: `fdatasync` for each |
 //! | `apalis-default` | the same | `synchronous=OFF`, which apalis sets: not at all over a power cut |
 //! | `effectum` | rows with an id in two tables of SQLite, found by that and by readiness | `synchronous=NORMAL` on a rollback journal: synced more than once, for up to 50 that wait |
+//! | `duroxide` | the start of an orchestration, a row with an id in SQLite, found by that and by readiness | `synchronous=FULL` on a WAL, which is set from outside: `fdatasync` for each |
+//! | `duroxide-default` | the same | `synchronous=NORMAL` on a WAL, which is what comes of what duroxide sets: not at all over a power cut |
 //!
-//! `apalis-default` promises less than all others and is here because it is what one gets; its rows are no comparison.
-//! effectum runs in a process of its own, which takes its turn among the others, with the same callers.
+//! `apalis-default` and `duroxide-default` promise less than all others and are here because they are what one gets; their
+//! rows are no comparison. effectum and duroxide run in processes of their own, which take their turns among the others, with
+//! the same callers.
 //!
 //! One figure more is of a single caller that has 1,000 jobs at once: `System::launch_many`, which commits them together; one
-//! write and one sync of a log; apalis's `push_bulk` and effectum's `add_jobs`, each in one transaction.
+//! write and one sync of a log; apalis's `push_bulk` and effectum's `add_jobs`, each in one transaction. duroxide starts them
+//! one by one.
 
 mod subjects;
 mod suite;

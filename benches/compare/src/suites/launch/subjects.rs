@@ -8,9 +8,9 @@ use sortie::{AgentRef, agent_fn};
 
 #[cfg(feature = "sqlite")]
 use crate::suites::durable::apalis::{Queue, Synchronous, Synchronous::*};
-use crate::suites::durable::callers::Demand;
 #[cfg(feature = "sqlite")]
-use crate::suites::durable::effectum;
+use crate::suites::durable::apart::{DUROXIDE, EFFECTUM, words};
+use crate::suites::durable::callers::Demand;
 use crate::suites::durable::raw_log::RawLog;
 use crate::suites::durable::sortie::Gate;
 
@@ -33,7 +33,14 @@ pub fn subjects() -> Vec<Recording> {
         #[cfg(feature = "sqlite")]
         Recording { name: "apalis-default", sample: |path, demand| apalis(path, demand, Default).boxed() },
         #[cfg(feature = "sqlite")]
-        Recording { name: "effectum", sample: |path, demand| with_effectum(path, demand).boxed() },
+        Recording { name: "effectum", sample: |path, demand| effectum(path, demand).boxed() },
+        #[cfg(feature = "sqlite")]
+        Recording { name: "duroxide", sample: |path, demand| duroxide(path, demand, "full").boxed() },
+        #[cfg(feature = "sqlite")]
+        Recording {
+            name: "duroxide-default",
+            sample: |path, demand| duroxide(path, demand, "default").boxed(),
+        },
     ]
 }
 
@@ -58,7 +65,13 @@ async fn apalis(path: PathBuf, demand: Demand, synchronous: Synchronous) -> f64 
 }
 
 #[cfg(feature = "sqlite")]
-async fn with_effectum(path: PathBuf, demand: Demand) -> f64 {
-    let [callers, span, figure] = effectum::words(demand);
-    effectum::ask(&path, &["launch", &callers, &span, &figure])[0]
+async fn effectum(path: PathBuf, demand: Demand) -> f64 {
+    let [callers, span, figure] = words(demand);
+    EFFECTUM.ask(&path, &["launch", &callers, &span, &figure])[0]
+}
+
+#[cfg(feature = "sqlite")]
+async fn duroxide(path: PathBuf, demand: Demand, synchronous: &str) -> f64 {
+    let [callers, span, figure] = words(demand);
+    DUROXIDE.ask(&path, &["launch", synchronous, &callers, &span, &figure])[0]
 }

@@ -14,7 +14,7 @@ use crate::suites::{Comparison, Effort, Suite};
 pub const SUITE: Suite = Suite {
     name: "launch",
     work: "durable launches of 200 B, N callers at once, each waits for its answer; recorded and not executed",
-    durability: "kept over a power cut once answered, by fdatasync; peers as their rows say",
+    durability: "kept over a power cut once answered, by fdatasync; not by apalis-default and duroxide-default; peers as their rows say",
     comparison: Comparison::Ratio,
     run,
     probe: None,

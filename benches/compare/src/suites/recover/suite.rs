@@ -11,7 +11,7 @@ use crate::probe;
 use crate::rounds::{Samples, of};
 use crate::suites::contest::resident;
 #[cfg(feature = "sqlite")]
-use crate::suites::durable::effectum;
+use crate::suites::durable::apart::EFFECTUM;
 use crate::suites::durable::{THREADS, disk::Place};
 use crate::suites::{Comparison, Effort, Suite};
 
@@ -138,7 +138,7 @@ pub fn process(part: &str, path: &Path, subject: &str, left: Left, n: usize) -> 
     let (path, n) = (path.join("journal"), n.to_string());
     #[cfg(feature = "sqlite")]
     if subject == "effectum" {
-        return effectum::command(&path, &[part, &n]);
+        return EFFECTUM.command(&path, &[part, &n]);
     }
     let path = path.to_str().expect("the path is text");
     probe::command(SUITE.name, &[part, path, subject, left.word(), &n])
