@@ -45,7 +45,7 @@ const SUBJECTS: &[Draining] = &[
     #[cfg(feature = "sqlite")]
     Draining {
         name: "duroxide-default",
-        most: 2_000,
+        most: 1_000,
         sample: |path, n| duroxide(path, n, "default").boxed(),
     },
 ];
