@@ -1,9 +1,8 @@
 //! A buffered journal: what is acknowledged before it is durable, what is not, and what a crash takes.
 #![cfg(unix)]
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sortie::journal::Journal;
@@ -11,13 +10,12 @@ use sortie::probe::Trap;
 use sortie::{AgentContext, AgentRef, Durability, LaunchErrorKind, SledJournal, System, agent_fn};
 
 use crate::directory::Directory;
-use crate::support::{MS, threads};
+use crate::doomed::{Doomed, Scene};
+use crate::support::MS;
 
-const DIRECTORY: &str = "SORTIE_TEST_BUFFERED";
-const INTERVAL: &str = "SORTIE_TEST_BUFFERED_MILLIS";
-const LAUNCHES: &str = "SORTIE_TEST_BUFFERED_LAUNCHES";
-const DEADLY: &str = "SORTIE_TEST_BUFFERED_DEADLY";
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// What a child says when everything is acknowledged.
+const LAUNCHED: &str = "launched";
 
 /// The first attempt of the launch 0 never ends, and leaves no slot for others.
 fn work() -> AgentRef<u32, u32> {
@@ -37,68 +35,32 @@ async fn start(journal: SledJournal) -> (System, AgentRef<u32, u32>) {
     (builder.start().await.unwrap(), agent)
 }
 
-/// Not a test: what the child processes do. The slot is taken, so nothing claims, and so nothing syncs on its own account.
-#[test]
-fn child() {
-    let Some(path) = std::env::var_os(DIRECTORY) else { return };
-    let number = |name| std::env::var(name).unwrap().parse::<u32>().unwrap();
-    let journal = SledJournal::open(Path::new(&path)).unwrap();
-    threads(2).block_on(async {
-        let interval = Duration::from_millis(number(INTERVAL).into());
-        let (system, agent) = start(journal.buffered(interval)).await;
-        let first = system.launch(&agent, 0).key(0).await.unwrap();
-        while first.record().await.unwrap().attempts == 0 {
-            tokio::task::yield_now().await;
-        }
-        // From here on, the first commit is the last.
-        let deadly = std::env::var_os(DEADLY).is_some();
-        let _trap = deadly.then(|| Trap::kill(Path::new(&path), "store.after_sync", 0));
-        for n in 1..=number(LAUNCHES) {
-            system.launch(&agent, n).key(n).await.unwrap();
-        }
-        let mut out = io::stdout();
-        out.write_all(b"\nlaunched\n").unwrap();
-        out.flush().unwrap();
-        std::future::pending::<()>().await;
-    });
+/// What the child processes do. The slot is taken, so nothing claims, and so nothing syncs on its own account.
+async fn launches(child: Doomed, interval: Duration, launches: u32) {
+    let journal = SledJournal::open(child.path().join("journal")).unwrap();
+    let (system, agent) = start(journal.buffered(interval)).await;
+    let first = system.launch(&agent, 0).key(0).await.unwrap();
+    while first.record().await.unwrap().attempts == 0 {
+        tokio::task::yield_now().await;
+    }
+    let _trap = (!child.told().is_empty()).then(|| child.arm());
+    for n in 1..=launches {
+        system.launch(&agent, n).key(n).await.unwrap();
+    }
+    child.say(LAUNCHED);
+    std::future::pending::<()>().await;
 }
 
-/// A child process. Dropping it kills it.
-struct Process(Child);
-
-impl Process {
-    /// Starts a child, and waits until everything is acknowledged.
-    fn launch(directory: &Directory, interval: Duration, launches: u32, deadly: bool) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        if deadly {
-            command.env(DEADLY, "");
-        }
-        let child = command
-            .args(["--exact", "buffered::child", "--nocapture", "--test-threads=1"])
-            .env(DIRECTORY, directory.journal())
-            .env(INTERVAL, interval.as_millis().to_string())
-            .env(LAUNCHES, launches.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut child = Self(child);
-        let mut out = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-        assert!(out.any(|line| line == "launched"));
-        child
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Runs a child until everything is acknowledged, and kills it then.
+fn killed_once_launched(scene: &Scene) {
+    let mut child = scene.child("");
+    child.await_word(LAUNCHED);
+    child.kill();
 }
 
 /// Which launches of a child are there after its death, by their keys.
-async fn left(directory: &Directory, launches: u32) -> Vec<u32> {
-    let (system, agent) = start(SledJournal::open(directory.journal()).unwrap()).await;
+async fn left(journal: &Path, launches: u32) -> Vec<u32> {
+    let (system, agent) = start(SledJournal::open(journal).unwrap()).await;
     let mut left = Vec::new();
     for n in 0..=launches {
         let ticket = system.launch(&agent, n).key(n).await.unwrap();
@@ -112,26 +74,31 @@ async fn left(directory: &Directory, launches: u32) -> Vec<u32> {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_takes_what_was_acknowledged_in_the_last_interval_and_no_more() {
-    let directory = Directory::new();
-    drop(Process::launch(&directory, HOUR, 100, false));
+    let test = "buffered::a_crash_takes_what_was_acknowledged_in_the_last_interval_and_no_more";
+    let part = async |child| launches(child, HOUR, 100).await;
+    let Some(scene) = Scene::on_threads(test, part) else { return };
+    killed_once_launched(&scene);
     // The beginning of an attempt is always synced, and what came before it.
-    assert_eq!(left(&directory, 100).await, [0]);
+    assert_eq!(left(&scene.journal(), 100).await, [0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_256_changes_wait_and_they_are_kept_in_their_order() {
-    let directory = Directory::new();
-    drop(Process::launch(&directory, HOUR, 700, false));
-    assert_eq!(left(&directory, 700).await, Vec::from_iter(0..=512));
+    let test = "buffered::no_more_than_256_changes_wait_and_they_are_kept_in_their_order";
+    let part = async |child| launches(child, HOUR, 700).await;
+    let Some(scene) = Scene::on_threads(test, part) else { return };
+    killed_once_launched(&scene);
+    assert_eq!(left(&scene.journal(), 700).await, Vec::from_iter(0..=512));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_acknowledged_is_synced_within_the_interval_without_another_request() {
-    let directory = Directory::new();
+    let test = "buffered::what_is_acknowledged_is_synced_within_the_interval_without_another_request";
+    let part = async |child| launches(child, 500 * MS, 3).await;
+    let Some(scene) = Scene::on_threads(test, part) else { return };
     // The commit that kills the process comes by itself.
-    let mut process = Process::launch(&directory, 500 * MS, 3, true);
-    process.0.wait().unwrap();
-    assert_eq!(left(&directory, 3).await, [0, 1, 2, 3]);
+    assert_eq!(scene.killed("store.after_sync=kill"), [LAUNCHED]);
+    assert_eq!(left(&scene.journal(), 3).await, [0, 1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]

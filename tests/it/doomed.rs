@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
 
 use sortie::probe::Trap;
 use sortie::{
@@ -12,10 +13,13 @@ use sortie::{
 };
 
 use crate::directory::Directory;
+use crate::support::threads;
 
 const SIGKILL: i32 = 9;
 const DIRECTORY: &str = "SORTIE_TEST_DOOMED";
-const FAULT: &str = "SORTIE_TEST_FAULT";
+const TOLD: &str = "SORTIE_TEST_TOLD";
+/// The file that lets bodies hang while it is there.
+const HANG: &str = "hang";
 /// How a child's words are told from those of the test harness.
 const SAID: &str = "@ ";
 
@@ -29,17 +33,24 @@ pub struct Scene {
 #[derive(Clone)]
 pub struct Doomed {
     directory: PathBuf,
-    fault: String,
+    told: String,
 }
 
 impl Scene {
     /// The scene of a test, whose name this is, with what its children do. In a child that is done, and nothing is left to
     /// do.
     pub async fn of(test: &'static str, part: impl AsyncFnOnce(Doomed)) -> Option<Self> {
-        let Some(directory) = std::env::var_os(DIRECTORY) else {
-            return Some(Self { test, directory: Directory::new() });
-        };
-        part(Doomed { directory: directory.into(), fault: std::env::var(FAULT).unwrap() }).await;
+        let Some(child) = Doomed::this() else { return Some(Self { test, directory: Directory::new() }) };
+        part(child).await;
+        None
+    }
+
+    /// The same, with children that have two worker threads and the real clock, as services have.
+    pub fn on_threads(test: &'static str, part: impl AsyncFnOnce(Doomed) + Send) -> Option<Self> {
+        let Some(child) = Doomed::this() else { return Some(Self { test, directory: Directory::new() }) };
+        // The test has a runtime already, within which no other one can be waited for.
+        let process = || threads(2).block_on(part(child));
+        thread::scope(|scope| scope.spawn(process).join().unwrap());
         None
     }
 
@@ -56,12 +67,12 @@ impl Scene {
         self.directory.journal()
     }
 
-    /// Starts a child. The fault is for it to arm when the moment has come.
-    pub fn child(&self, fault: &str) -> Process {
+    /// Starts a child, and tells it something: in most tests a fault, for it to arm when the moment has come.
+    pub fn child(&self, told: &str) -> Process {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", self.test, "--nocapture", "--test-threads=1"])
             .env(DIRECTORY, self.path())
-            .env(FAULT, fault)
+            .env(TOLD, told)
             .stdout(Stdio::piped())
             .stderr(fs::File::create(self.path().join("stderr")).unwrap())
             .spawn()
@@ -103,6 +114,16 @@ impl Scene {
         such.map(|words| (words[1].parse().unwrap(), words[2].parse().unwrap())).collect()
     }
 
+    /// Bodies of [`hanging`] that begin from here on do not end.
+    pub fn hang(&self) {
+        fs::File::create(self.path().join(HANG)).unwrap();
+    }
+
+    /// They end again, but for those that hang already.
+    pub fn let_go(&self) {
+        fs::remove_file(self.path().join(HANG)).unwrap();
+    }
+
     /// The numbers of the attempts whose bodies have begun, of whichever launch.
     pub fn begun(&self) -> Vec<u32> {
         self.noted("begun").into_iter().map(|(_, attempt)| attempt).collect()
@@ -110,9 +131,20 @@ impl Scene {
 }
 
 impl Doomed {
-    /// Arms the fault that this child is about.
+    /// This process, if it is one.
+    fn this() -> Option<Self> {
+        let directory = std::env::var_os(DIRECTORY)?.into();
+        Some(Self { directory, told: std::env::var(TOLD).unwrap() })
+    }
+
+    /// What the test has told this child.
+    pub fn told(&self) -> &str {
+        &self.told
+    }
+
+    /// Arms the fault that this child was told.
     pub fn arm(&self) -> Trap {
-        Trap::everywhere(&self.fault)
+        Trap::everywhere(&self.told)
     }
 
     pub fn path(&self) -> &Path {
@@ -165,6 +197,20 @@ where
         }
     });
     AgentRef::new(agent.named("work"))
+}
+
+/// Such an agent, whose bodies do not end if the scene lets them [`hang`](Scene::hang).
+pub fn hanging(directory: &Path) -> AgentRef<u32, u32> {
+    let hang = directory.join(HANG);
+    work(directory, move |n, _| {
+        let hangs = hang.exists();
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(n)
+        }
+    })
 }
 
 /// Notes something of a body in the file beside the journal.

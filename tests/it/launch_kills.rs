@@ -3,120 +3,53 @@
 #![cfg(unix)]
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use sortie::{AgentContext, AgentRef, LaunchId, LaunchStatus, SledJournal, System, agent_fn};
+use sortie::{AgentRef, LaunchId, LaunchStatus, System};
 
 use crate::directory::Directory;
-use crate::support::threads;
+use crate::doomed::{Doomed, Scene, builder, hanging};
 
-const DIRECTORY: &str = "SORTIE_TEST_LAUNCHES";
-/// How many deaths a launch survives, for the children.
-const MAX_CRASHES: &str = "SORTIE_TEST_MAX_CRASHES";
 const LAUNCHES: u32 = 6;
 
-/// Notes each body in a file, and then hangs as long as another file is there.
-fn work(directory: &Path) -> AgentRef<u32, u32> {
-    let directory = directory.to_owned();
-    let agent = agent_fn(move |n: u32, cx: AgentContext| {
-        let directory = directory.clone();
-        async move {
-            let mut bodies = OpenOptions::new().create(true).append(true).open(directory.join("bodies"))?;
-            let id = cx.launch_id().ok_or("no launch")?;
-            bodies.write_all(format!("{id} {}\n", cx.attempt()).as_bytes())?;
-            if directory.join("hang").exists() {
-                std::future::pending::<()>().await;
-            }
-            Ok(n)
-        }
-    });
-    AgentRef::new(agent.named("work"))
-}
-
 /// The attempts that were begun, by launch.
-fn bodies(directory: &Path) -> HashMap<LaunchId, Vec<u32>> {
+fn bodies(scene: &Scene) -> HashMap<LaunchId, Vec<u32>> {
     let mut bodies = HashMap::<_, Vec<u32>>::new();
-    for line in fs::read_to_string(directory.join("bodies")).unwrap_or_default().lines() {
-        let (id, attempt) = line.split_once(' ').unwrap();
-        bodies.entry(id.parse().unwrap()).or_default().push(attempt.parse().unwrap());
+    for (id, attempt) in scene.noted("begun") {
+        bodies.entry(id).or_default().push(attempt);
     }
     bodies
 }
 
-async fn start(directory: &Directory) -> (System, AgentRef<u32, u32>) {
-    let mut builder = System::builder().journal(SledJournal::open(directory.journal()).unwrap());
-    let agent = builder.register(work(directory.path()));
+async fn start(directory: &Path) -> (System, AgentRef<u32, u32>) {
+    let mut builder = builder(directory);
+    let agent = builder.register(hanging(directory));
     (builder.start().await.unwrap(), agent)
 }
 
-/// Not a test: what the child processes do.
-#[test]
-fn child() {
-    let Some(path) = std::env::var_os(DIRECTORY) else { return };
-    let path = Path::new(&path);
-    threads(2).block_on(async {
-        let mut builder = System::builder().journal(SledJournal::open(path.join("journal")).unwrap());
-        let agent = builder.register(work(path));
-        let system = builder.start().await.unwrap();
-        let say = |text: String| {
-            let mut out = std::io::stdout();
-            writeln!(out, "{text}").unwrap();
-            out.flush().unwrap();
+/// What the child processes do: they say what is launched, and then what is done.
+async fn launches(child: Doomed, max_crashes: Option<u32>) {
+    let (system, agent) = start(child.path()).await;
+    let mut tickets = Vec::new();
+    for n in 0..LAUNCHES {
+        let launch = system.launch(&agent, n).key(n);
+        let ticket = match max_crashes {
+            Some(deaths) => launch.max_crashes(deaths).await.unwrap(),
+            None => launch.await.unwrap(),
         };
-        say("\nopen".into());
-        let mut tickets = Vec::new();
-        for n in 0..LAUNCHES {
-            let launch = system.launch(&agent, n).key(n);
-            let ticket = match std::env::var(MAX_CRASHES) {
-                Ok(deaths) => launch.max_crashes(deaths.parse().unwrap()).await.unwrap(),
-                Err(_) => launch.await.unwrap(),
-            };
-            say(format!("launched {n} {}", ticket.id()));
-            tickets.push(ticket);
-        }
-        for ticket in tickets {
-            ticket.result().await.unwrap().unwrap();
-            say(format!("done {}", ticket.id()));
-        }
-    });
-}
-
-/// A child process. Dropping it kills it.
-struct Process(Child);
-
-impl Process {
-    fn start(directory: &Path, failpoint: &str) -> Self {
-        Self::with(directory, "SORTIE_FAILPOINT", failpoint)
+        child.say(format!("launched {n} {}", ticket.id()));
+        tickets.push(ticket);
     }
-
-    fn with(directory: &Path, variable: &str, value: &str) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "launch_kills::child", "--nocapture", "--test-threads=1"])
-            .env(DIRECTORY, directory)
-            .env(variable, value)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-
-    /// What it says until it ends.
-    fn end(mut self) -> Vec<String> {
-        let mut text = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        self.0.wait().unwrap();
-        text.lines().map(str::to_owned).collect()
+    for ticket in tickets {
+        ticket.result().await.unwrap().unwrap();
+        child.say(format!("done {}", ticket.id()));
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// Waits until so many bodies have begun.
+fn await_bodies(scene: &Scene, count: usize) {
+    while scene.begun().len() < count {
+        std::thread::yield_now();
     }
 }
 
@@ -130,46 +63,42 @@ fn heard(said: &[String]) -> (HashMap<u32, LaunchId>, Vec<LaunchId>) {
 
 #[tokio::test(start_paused = true)]
 async fn s11_a_process_that_is_killed_while_launches_run_loses_none() {
-    let directory = Directory::new();
-    fs::write(directory.path().join("hang"), "").unwrap();
-    let mut process = Process::start(directory.path(), "");
-    let mut out = BufReader::new(process.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let said: Vec<_> =
-        out.by_ref().filter(|line| line.starts_with("launched")).take(LAUNCHES as usize).collect();
+    let test = "launch_kills::s11_a_process_that_is_killed_while_launches_run_loses_none";
+    let Some(scene) = Scene::on_threads(test, async |child| launches(child, None).await) else { return };
+    scene.hang();
+    let mut process = scene.child("");
+    let said: Vec<_> = std::iter::from_fn(|| process.hear()).take(LAUNCHES as usize).collect();
     let (launched, _) = heard(&said);
-    while bodies(directory.path()).len() < LAUNCHES as usize {
-        std::thread::yield_now();
-    }
-    drop(process);
-    fs::remove_file(directory.path().join("hang")).unwrap();
+    assert_eq!(launched.len(), LAUNCHES as usize);
+    await_bodies(&scene, LAUNCHES as usize);
+    process.kill();
+    scene.let_go();
 
-    let (system, agent) = start(&directory).await;
+    let (system, agent) = start(scene.path()).await;
     for (key, id) in &launched {
         let ticket = system.ticket::<u32>(*id).unwrap();
         assert_eq!(ticket.result().await.unwrap().unwrap(), *key);
         let known = system.launch(&agent, *key).key(key).await.unwrap();
         assert_eq!((known.id(), known.is_known()), (*id, true));
     }
-    assert!(bodies(directory.path()).values().all(|attempts| *attempts == [1, 2]));
+    assert!(bodies(&scene).values().all(|attempts| *attempts == [1, 2]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn s11_a_launch_that_kills_its_process_again_and_again_is_dead_and_others_are_not() {
-    let directory = Directory::new();
-    fs::write(directory.path().join("hang"), "").unwrap();
+    let test = "launch_kills::s11_a_launch_that_kills_its_process_again_and_again_is_dead_and_others_are_not";
+    let Some(scene) = Scene::on_threads(test, async |child| launches(child, None).await) else { return };
+    scene.hang();
     // It dies with all of them once, and then with one suspect at a time, thrice each.
     for _ in 0..1 + 3 {
-        let before: usize = bodies(directory.path()).values().map(Vec::len).sum();
-        let process = Process::start(directory.path(), "");
-        let expected = if before == 0 { LAUNCHES as usize } else { before + 1 };
-        while bodies(directory.path()).values().map(Vec::len).sum::<usize>() < expected {
-            std::thread::yield_now();
-        }
-        drop(process);
+        let before = scene.begun().len();
+        let process = scene.child("");
+        await_bodies(&scene, if before == 0 { LAUNCHES as usize } else { before + 1 });
+        process.kill();
     }
-    fs::remove_file(directory.path().join("hang")).unwrap();
-    let begun = bodies(directory.path());
-    let (system, agent) = start(&directory).await;
+    scene.let_go();
+    let begun = bodies(&scene);
+    let (system, agent) = start(scene.path()).await;
     let mut dead = 0;
     for key in 0..LAUNCHES {
         let ticket = system.launch(&agent, key).key(key).await.unwrap();
@@ -189,19 +118,23 @@ async fn s11_a_launch_that_kills_its_process_again_and_again_is_dead_and_others_
 
 #[tokio::test(start_paused = true)]
 async fn s11_how_many_deaths_a_launch_survives_is_recorded_with_it() {
+    let test = "launch_kills::s11_how_many_deaths_a_launch_survives_is_recorded_with_it";
+    let part = async |child: Doomed| {
+        let max_crashes = child.told().parse().unwrap();
+        launches(child, Some(max_crashes)).await;
+    };
+    let Some(scene) = Scene::on_threads(test, part) else { return };
     // The first death leaves only suspects behind. From the second on one of them runs, and is counted.
     for (max_crashes, deaths, dead) in [(1, 1 + 1, 1), (2, 1 + 1, 0), (u32::MAX, 1 + 5, 0)] {
-        let directory = Directory::new();
-        fs::write(directory.path().join("hang"), "").unwrap();
+        let scene = scene.anew();
+        scene.hang();
         for death in 0..deaths {
-            let process = Process::with(directory.path(), MAX_CRASHES, &max_crashes.to_string());
-            while bodies(directory.path()).values().map(Vec::len).sum::<usize>() < LAUNCHES as usize + death {
-                std::thread::yield_now();
-            }
-            drop(process);
+            let process = scene.child(&max_crashes.to_string());
+            await_bodies(&scene, LAUNCHES as usize + death);
+            process.kill();
         }
-        fs::remove_file(directory.path().join("hang")).unwrap();
-        let (system, agent) = start(&directory).await;
+        scene.let_go();
+        let (system, agent) = start(scene.path()).await;
         let mut found = 0;
         for key in 0..LAUNCHES {
             let ticket = system.launch(&agent, key).key(key).await.unwrap();
@@ -215,20 +148,28 @@ async fn s11_how_many_deaths_a_launch_survives_is_recorded_with_it() {
 #[should_panic(expected = "at least one death")]
 async fn no_death_at_all_is_refused_where_it_is_set() {
     let directory = Directory::new();
-    let (system, agent) = start(&directory).await;
+    let (system, agent) = start(directory.path()).await;
     drop(system.launch(&agent, 0).max_crashes(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn s13_killed_at_every_commit() {
+    let test = "launch_kills::s13_killed_at_every_commit";
+    let part = async |child: Doomed| {
+        let _trap = child.arm();
+        launches(child, None).await;
+    };
+    let Some(scene) = Scene::on_threads(test, part) else { return };
+    let mut acknowledged = 0;
     for point in ["store.before_write", "store.after_sync"] {
         // Three commits are of the start: two of the opening, and the epoch.
         for hit in 3..=20 {
-            let directory = Directory::new();
-            let (launched, done) =
-                heard(&Process::start(directory.path(), &format!("{point}=kill@{hit}")).end());
-            let before = bodies(directory.path());
-            let (system, agent) = start(&directory).await;
+            let scene = scene.anew();
+            let (said, _) = scene.child(&format!("{point}=kill@{hit}")).end();
+            let (launched, done) = heard(&said);
+            acknowledged += launched.len();
+            let before = bodies(&scene);
+            let (system, agent) = start(scene.path()).await;
             let mut ids = HashMap::new();
             for key in 0..LAUNCHES {
                 let ticket = system.launch(&agent, key).key(key).await.unwrap();
@@ -238,7 +179,7 @@ async fn s13_killed_at_every_commit() {
                 assert_eq!(ticket.result().await.unwrap().unwrap(), key, "{point}@{hit}");
                 ids.insert(ticket.id(), key);
             }
-            let after = bodies(directory.path());
+            let after = bodies(&scene);
             assert_eq!(after.len(), LAUNCHES as usize, "{point}@{hit}");
             for (id, attempts) in &after {
                 assert!(
@@ -252,4 +193,5 @@ async fn s13_killed_at_every_commit() {
             system.shutdown(std::time::Duration::ZERO).await.unwrap();
         }
     }
+    assert!(acknowledged > 0, "the children did nothing");
 }

@@ -1,9 +1,6 @@
 //! Lanes: launches that run one at a time, in the order in which they were recorded.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +12,7 @@ use sortie::{
 use tokio::time::{Instant, sleep};
 
 use crate::directory::Directory;
-use crate::support::{MS, SECOND, eventually, threads};
+use crate::support::{MS, SECOND, eventually};
 
 /// What was run, and when it began.
 #[derive(Clone, Default)]
@@ -300,69 +297,43 @@ async fn many_lanes_of_several_agents_keep_their_orders_whatever_is_said_of_thei
     }
 }
 
-const DIRECTORY: &str = "SORTIE_TEST_LANE";
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_lane_whose_process_was_killed_goes_on_with_its_head() {
+    use crate::doomed::{Doomed, Scene, builder, hanging};
 
-/// Notes each body in a file, and then hangs as long as another file is there.
-fn hanging(directory: &Path) -> AgentRef<u32, ()> {
-    let directory = directory.to_owned();
-    let agent = agent_fn(move |n: u32, _| {
-        let directory = directory.clone();
-        async move {
-            let mut bodies = OpenOptions::new().create(true).append(true).open(directory.join("bodies"))?;
-            bodies.write_all(format!("{n}\n").as_bytes())?;
-            if directory.join("hang").exists() {
-                std::future::pending::<()>().await;
-            }
-            Ok(())
-        }
-    });
-    AgentRef::new(agent.named("work"))
-}
-
-/// Not a test: what a child process does.
-#[test]
-fn child() {
-    let Some(path) = std::env::var_os(DIRECTORY) else { return };
-    let path = Path::new(&path);
-    threads(2).block_on(async {
-        let mut builder = System::builder().journal(SledJournal::open(path.join("journal")).unwrap());
+    let test = "launch_lanes::a_lane_whose_process_was_killed_goes_on_with_its_head";
+    let start = async |path: &std::path::Path| {
+        let mut builder = builder(path);
         let agent = builder.register(hanging(path));
-        let system = builder.start().await.unwrap();
+        (builder.start().await.unwrap(), agent)
+    };
+    let part = async |child: Doomed| {
+        let (system, agent) = start(child.path()).await;
         for n in 0..5 {
             system.launch(&agent, n).key(n).lane("lane").await.unwrap();
         }
         std::future::pending::<()>().await;
-    });
-}
-
-#[cfg(unix)]
-#[tokio::test(start_paused = true)]
-async fn a_lane_whose_process_was_killed_goes_on_with_its_head() {
-    let directory = Directory::new();
-    fs::write(directory.path().join("hang"), "").unwrap();
-    let bodies = || fs::read_to_string(directory.path().join("bodies")).unwrap_or_default();
+    };
+    let Some(scene) = Scene::on_threads(test, part) else { return };
+    scene.hang();
     for kills in 1..=2 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "launch_lanes::child", "--nocapture", "--test-threads=1"])
-            .env(DIRECTORY, directory.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = scene.child("");
         // The head is a suspect after the first death, and nobody overtakes it.
-        while bodies().lines().count() < kills {
+        while scene.begun().len() < kills {
             std::thread::yield_now();
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
     }
-    fs::remove_file(directory.path().join("hang")).unwrap();
-    let mut builder = on_disk(&directory);
-    let agent = builder.register(hanging(directory.path()));
-    let system = builder.start().await.unwrap();
+    scene.let_go();
+    let (system, agent) = start(scene.path()).await;
+    let mut launched = Vec::new();
     for n in 0..5 {
         let ticket = system.launch(&agent, n).key(n).lane("lane").await.unwrap();
-        done(&ticket).await;
+        assert_eq!(ticket.result().await.unwrap().unwrap(), n);
+        launched.push(ticket.id());
     }
-    assert_eq!(bodies().lines().collect::<Vec<_>>(), ["0", "0", "0", "1", "2", "3", "4"]);
+    let [a, b, c, d, e] = launched[..] else { panic!("{launched:?}") };
+    let expected = [(a, 1), (a, 2), (a, 3), (b, 1), (c, 1), (d, 1), (e, 1)];
+    assert_eq!(scene.noted("begun"), expected);
 }
