@@ -6,7 +6,7 @@
 //! What can be armed: `kill`, `panic`, `full`, `fail`, `delay:MILLISECONDS`.
 //!
 //! What a process leaves behind that is killed at a point, and what the next one makes of it, has a number in the tests
-//! (`tests/it/crash_points.rs`):
+//! (`tests/it/crash_points`):
 //!
 //! | # | killed after … | point | where |
 //! |---|---|---|---|
