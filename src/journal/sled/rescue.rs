@@ -57,16 +57,19 @@ impl Rescue {
             None => latest(&directory)?,
         };
         let (copy, database) = open_copy(&store, directory.path())?;
-        // Of logs that cannot be read, nothing is known.
-        let logged = Logged::read(database.path()).unwrap_or_default();
+        let (logged, unread) = match Logged::read(database.path()) {
+            Ok(logged) => (logged, None),
+            Err(error) => (Logged::default(), Some(format!("the latest commits: {error:#}"))),
+        };
         let known = opened::replay(&database, &logged)?;
         let expected =
             mark.map_or(0, |mark| mark.commits).max(logged.last()).max(Progress::read(directory.path())?);
-        let missing = (known < expected).then(|| {
+        let fewer = (known < expected).then(|| {
             format!(
                 "the store knows of {known} commits where there were {expected}: what came later is missing"
             )
         });
+        let missing = unread.or(fewer);
         Ok(Self { database, _copy: copy, _directory: directory, missing })
     }
 

@@ -114,3 +114,35 @@ async fn a_journal_that_was_set_aside_is_repaired_by_export_and_import() {
     }
     assert!(some, "a part of a damaged store can be read");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_export_has_what_only_the_log_has_and_says_if_a_log_cannot_be_read() {
+    let whole = Directory::new();
+    let journal = open(&whole.journal()).await;
+    for number in 0..20 {
+        append(&journal, intent("a", None, format!("[{number}]").as_bytes())).await;
+    }
+    // As a process leaves it that dies now.
+    let left = Directory::new();
+    copy(&whole.journal(), &left.journal());
+    close(journal).await;
+    let here = left.journal();
+    let (_, exported) = export(&here);
+    assert_eq!((exported.launches, &exported.missing), (20, &None));
+
+    let log = here.join("store-1").join("log-0");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let (_, exported) = export(&here);
+    assert_eq!(exported.launches, 0);
+    let missing = exported.missing.unwrap();
+    assert!(
+        missing.starts_with("the latest commits: ") && missing.contains("a log cannot be read"),
+        "{missing}"
+    );
+    let error = SledJournal::open(&here).unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
+    let (_, exported) = export(error.set_aside().unwrap());
+    assert!(exported.missing.is_some());
+}
