@@ -8,11 +8,13 @@ use std::time::Duration;
 use crate::faults::Faults;
 
 pub(crate) const HELP: &str = "\
-newsroom: mood and one-sentence summary of text files, each document on its own supervised agents
+newsroom: mood and one-sentence summary of text files, each document on its own supervised agents, and one
+notification for each version of a document, whatever happens to the process
 
 USAGE: newsroom [OPTIONS] [--] [FILE]...
 
-Without files it reviews the Markdown files of the project that it was built from.
+Without files it reviews the Markdown files of the project that it was built from. Stop it with Ctrl-C, or kill it:
+started again with the same state, it sends what has not been sent, and nothing twice.
 
 OPTIONS
   --timeout DURATION  limit of one attempt of `sentiment` or `summary` [1s]
@@ -21,17 +23,22 @@ OPTIONS
   --panic-rate R      share that panic [0]
   --hang-rate R       share that hang until the timeout stops them [0]
   --seed S            which attempts are hit: the same seed hits the same ones [0]
+  --state DIR         where it keeps what the next run must know [newsroom.state, beside the program]
+  --outbox DIR        where notifications are sent to [outbox, in the state]
+  --pace DURATION     how long a notification takes: to have time for Ctrl-C [0s]
+  --requeue           new attempts for notifications that ran out of them
   --help              this text
 
 Rates that add up to more than 1 are scaled down to a sum of 1.
-Exit code: 0 if every document has its line, failed ones included; 2 for a bad argument; 1 for anything else.
+Exit code: 0 if every document has its line and every notification its end, failed ones included; 130 if it was
+stopped before; 2 for a bad argument; 1 for anything else.
 ";
 
 /// Beyond this, a run would reach the usual limit of open files.
 const MAX_CONCURRENCY: usize = 1024;
 
 /// An attempt that may take longer is no longer limited in any useful sense.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,12 +54,20 @@ pub(crate) struct Args {
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
     pub(crate) faults: Faults,
+    /// No folder means the one beside the program.
+    pub(crate) state: Option<PathBuf>,
+    /// No folder means the one in the state.
+    pub(crate) outbox: Option<PathBuf>,
+    pub(crate) pace: Duration,
+    pub(crate) requeue: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
         let timeout = Duration::from_secs(1);
-        Self { paths: Vec::new(), timeout, concurrency: 8, faults: Faults::default() }
+        let (paths, faults) = (Vec::new(), Faults::default());
+        let (state, outbox, pace, requeue) = (None, None, Duration::ZERO, false);
+        Self { paths, timeout, concurrency: 8, faults, state, outbox, pace, requeue }
     }
 }
 
@@ -115,6 +130,10 @@ fn set(
         "--seed" => args.faults.seed = seed(name, &value("7")?)?,
         "--timeout" => args.timeout = timeout(name, &value("500ms")?)?,
         "--concurrency" => args.concurrency = concurrency(name, &value("8")?)?,
+        "--state" => args.state = Some(value("DIR")?.into()),
+        "--outbox" => args.outbox = Some(value("DIR")?.into()),
+        "--pace" => args.pace = duration(name, &value("500ms")?)?,
+        "--requeue" => args.requeue = flag(name, inline.take())?,
         _ => {
             let remedy = format!("see --help, or write `-- {name}` if it is a file");
             return Err(refuse(name, "there is no such option", remedy));
@@ -133,15 +152,29 @@ fn seed(name: &str, value: &str) -> Result<u64, ArgError> {
 }
 
 fn timeout(name: &str, value: &str) -> Result<Duration, ArgError> {
-    let limit = humantime::parse_duration(value)
-        .map_err(|_| bad_value(name, value, "is not a duration with a unit", "500ms"))?;
+    let limit = duration(name, value)?;
     if limit.is_zero() {
         return Err(bad_value(name, value, "would stop every attempt before it starts", "500ms"));
     }
-    if limit > MAX_TIMEOUT {
+    Ok(limit)
+}
+
+fn duration(name: &str, value: &str) -> Result<Duration, ArgError> {
+    let duration = humantime::parse_duration(value)
+        .map_err(|_| bad_value(name, value, "is not a duration with a unit", "500ms"))?;
+    if duration > LONGEST {
         return Err(bad_value(name, value, "is more than an hour", "500ms"));
     }
-    Ok(limit)
+    Ok(duration)
+}
+
+fn flag(name: &str, value: Option<String>) -> Result<bool, ArgError> {
+    match value {
+        None => Ok(true),
+        Some(value) => {
+            Err(refuse(name, format!("it takes no value, and got `{value}`"), format!("write `{name}`")))
+        }
+    }
 }
 
 fn concurrency(name: &str, value: &str) -> Result<usize, ArgError> {
@@ -171,12 +204,18 @@ mod tests {
 
     #[test]
     fn options_files_and_both_spellings_of_a_value() {
-        let args = parsed("a.md --seed 7 --hang-rate=0.25 --timeout 2s --concurrency 3 a.md -- --seed");
+        let args = parsed(
+            "a.md --seed 7 --hang-rate=0.25 --timeout 2s --concurrency 3 --state=s --outbox o --pace 0s --requeue a.md -- --seed",
+        );
         let expected = Args {
             paths: ["a.md", "a.md", "--seed"].map(PathBuf::from).into(),
             timeout: Duration::from_secs(2),
             concurrency: 3,
             faults: Faults { seed: 7, hang: 0.25, ..Faults::default() },
+            state: Some("s".into()),
+            outbox: Some("o".into()),
+            requeue: true,
+            ..Args::default()
         };
         assert_eq!(args, Ok(expected));
     }
@@ -192,6 +231,9 @@ mod tests {
             ("--timeout 0s", ["`--timeout`", "`0s` would stop every attempt", "500ms"]),
             ("--timeout 2h", ["`--timeout`", "more than an hour", "500ms"]),
             ("--concurrency 0", ["`--concurrency`", "`0` is not a whole number from 1", "`--concurrency 8`"]),
+            ("--pace 2", ["`--pace`", "`2` is not a duration with a unit", "`--pace 500ms`"]),
+            ("--state", ["`--state`", "its value is missing", "write `--state DIR`"]),
+            ("--requeue=yes", ["`--requeue`", "it takes no value", "write `--requeue`"]),
             ("a.md --seed", ["`--seed`", "its value is missing", "write `--seed 7`"]),
             ("--sed 7", ["`--sed`", "no such option", "--help"]),
         ] {

@@ -27,6 +27,7 @@ pub(crate) struct Filed<T> {
 #[derive(Debug)]
 pub(crate) struct Review {
     pub(crate) extent: Extent,
+    pub(crate) fingerprint: u128,
     pub(crate) mood: Outcome<Filed<Mood>>,
     pub(crate) summary: Outcome<Filed<String>>,
 }
@@ -79,7 +80,7 @@ impl Agent for Desk {
             .restart(self.restart.clone())
             .settled()
             .await;
-        Ok(Review { extent: document.extent, mood, summary })
+        Ok(Review { extent: document.extent, fingerprint: document.fingerprint, mood, summary })
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::markdown;
 use crate::prose::Sentence;
@@ -25,6 +28,8 @@ pub(crate) struct Document {
     pub(crate) name: String,
     pub(crate) sentences: Vec<Sentence>,
     pub(crate) extent: Extent,
+    /// That of what was read.
+    pub(crate) fingerprint: u128,
 }
 
 /// What is worth knowing of a document when its text is gone.
@@ -69,6 +74,7 @@ impl Source {
 fn decode(name: String, mut bytes: Vec<u8>) -> Document {
     let truncated = bytes.len() > MAX_BYTES;
     bytes.truncate(MAX_BYTES);
+    let fingerprint = fingerprint(&bytes);
     if truncated {
         // A character that the limit cut in two is not the file's fault.
         if let Err(error) = std::str::from_utf8(&bytes) {
@@ -84,7 +90,15 @@ fn decode(name: String, mut bytes: Vec<u8>) -> Document {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let sentences: Vec<_> = markdown::paragraphs(text).iter().flat_map(|p| Sentence::split(p)).collect();
     let words = sentences.iter().map(|sentence| sentence.words.len()).sum();
-    Document { name, sentences, extent: Extent { words, truncated, lossy } }
+    Document { name, sentences, extent: Extent { words, truncated, lossy }, fingerprint }
+}
+
+/// 128 bits that tell texts apart, and stay the same in every process and with every toolchain, which the standard hasher
+/// does not promise.
+pub(crate) fn fingerprint(bytes: &[u8]) -> u128 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(bytes);
+    hasher.finish128().as_u128()
 }
 
 /// The Markdown files at `root` and below, sorted by name, without hidden directories and `target`.

@@ -63,6 +63,12 @@ impl Totals {
         }
     }
 
+    /// One line for programs.
+    pub(crate) fn summary(&self) -> String {
+        let Self { documents, ok, partial, failed, .. } = self;
+        format!("newsroom: documents={documents} ok={ok} partial={partial} failed={failed}")
+    }
+
     fn mood(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by_polarity = |a: &&(f64, String), b: &&(f64, String)| a.0.total_cmp(&b.0);
         let (Some(lowest), Some(highest)) =
@@ -84,7 +90,7 @@ impl Totals {
     }
 }
 
-/// Several lines for readers, and a last one for programs.
+/// Several lines for readers.
 impl Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { documents, ok, partial, failed, .. } = self;
@@ -94,7 +100,6 @@ impl Display for Totals {
         self.mood(f)?;
         writeln!(f, "failures   errors {errors}, panics {panics}, timeouts {timeouts}, others {others}")?;
         let wall = Duration::from_millis(self.wall.as_millis() as u64);
-        writeln!(f, "work       {} attempts in {}", self.attempts, humantime::format_duration(wall))?;
-        writeln!(f, "newsroom: documents={documents} ok={ok} partial={partial} failed={failed}")
+        writeln!(f, "work       {} attempts in {}", self.attempts, humantime::format_duration(wall))
     }
 }
