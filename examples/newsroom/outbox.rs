@@ -87,19 +87,21 @@ fn sync(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    fn names(folder: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
         names.sort();
-        names
+        Ok(names)
     }
 
     #[test]
-    fn a_launch_sends_once_and_two_launches_are_seen() {
+    fn a_launch_sends_once_and_two_launches_are_seen() -> Result<(), Box<dyn Error>> {
         let folder = std::env::temp_dir().join(format!("sortie-outbox-{}", std::process::id()));
-        let outbox = Outbox::open(&folder).unwrap();
+        let outbox = Outbox::open(&folder)?;
         let [one, two] = ["0197a0c0-0000-7000-8000-000000000001", "0197a0c0-0000-7000-8000-000000000002"];
         let note = |text: &str| Notification {
             key: "a.md-0".to_owned(),
@@ -107,16 +109,20 @@ mod tests {
             text: text.to_owned(),
         };
         // An attempt that died before it sent anything has left its draft.
-        fs::write(folder.join(format!(".{one}.draft")), "half").unwrap();
+        fs::write(
+            folder.join(format!(".{one}.draft")),
+            "half of a longer text than that of the next attempt".repeat(9),
+        )?;
 
-        assert_eq!(outbox.post(&note("first"), one.parse().unwrap()).unwrap(), Posted::Now);
-        assert_eq!(outbox.post(&note("again"), one.parse().unwrap()).unwrap(), Posted::Before);
-        assert_eq!(names(&folder), [format!("a.md-0.{one}")]);
-        let sent = fs::read_to_string(folder.join(format!("a.md-0.{one}"))).unwrap();
+        assert_eq!(outbox.post(&note("first"), one.parse()?)?, Posted::Now);
+        assert_eq!(outbox.post(&note("again"), one.parse()?)?, Posted::Before);
+        assert_eq!(names(&folder)?, [format!("a.md-0.{one}")]);
+        let sent = fs::read_to_string(folder.join(format!("a.md-0.{one}")))?;
         assert_eq!(sent, format!("key: a.md-0\nlaunch: {one}\ndocument: a.md\n\nfirst\n"));
 
-        assert_eq!(outbox.post(&note("second"), two.parse().unwrap()).unwrap(), Posted::Now);
-        assert_eq!(names(&folder), [one, two].map(|launch| format!("a.md-0.{launch}")));
-        fs::remove_dir_all(folder).unwrap();
+        assert_eq!(outbox.post(&note("second"), two.parse()?)?, Posted::Now);
+        assert_eq!(names(&folder)?, [one, two].map(|launch| format!("a.md-0.{launch}")));
+        fs::remove_dir_all(folder)?;
+        Ok(())
     }
 }

@@ -191,13 +191,18 @@ fn newsroom_reads_the_projects_own_documents() {
     }
     assert!(number(&output, "documents") >= 3);
     assert_eq!(number(&output, "ok"), number(&output, "documents"));
+    // Those of this version, if no earlier run has sent them.
+    let notified = text.lines().find(|line| line.starts_with("notifications: recorded=")).expect(&text);
+    assert!(notified.ends_with(" left=0"), "{notified}");
 }
 
 #[test]
 fn newsroom_gives_every_document_a_line_whatever_it_is() {
     let folder = Folder::with_odd_documents();
     let documents = folder.documents();
+    let state = folder.0.join("state");
     let mut arguments: Vec<&str> = documents.iter().map(String::as_str).collect();
+    arguments.extend(["--state", state.to_str().unwrap()]);
     let output = run("newsroom", &arguments);
     assert!(output.status.success());
     assert_eq!(number(&output, "documents"), 8);
@@ -238,6 +243,7 @@ fn newsroom_refuses_bad_arguments_by_name() {
         (&["--seed"], "--seed"),
         (&["--concurrency", "0"], "--concurrency"),
         (&["--timeout", "0s"], "--timeout"),
+        (&["--pace", "2h"], "--pace"),
         (&["--nonsense"], "--nonsense"),
     ] {
         let output = run("newsroom", arguments);

@@ -57,6 +57,7 @@ mod launches_disk;
 mod layers;
 mod limits;
 mod nested;
+mod newsroom_notifications;
 mod panics;
 mod policy;
 mod queue_timeout;
