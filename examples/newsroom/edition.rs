@@ -59,7 +59,7 @@ pub(crate) async fn publish(
         }
         () = signals.next() => {
             // The work goes on beside it, and ends because the system does.
-            let (edition, shutdown) = futures::join!(work, system.shutdown(GRACE));
+            let (edition, shutdown) = tokio::join!(work, system.shutdown(GRACE));
             shutdown?;
             Ok(Edition { interrupted: true, ..edition? })
         }

@@ -106,12 +106,11 @@ fn run(mut args: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     if let Some(error) = &edition.refused {
         eprintln!("newsroom: {}", terminal::visible(&format!("{error:#}")));
     }
-    Ok(match printed {
-        ExitCode::SUCCESS if edition.interrupted => ExitCode::from(INTERRUPTED),
-        ExitCode::SUCCESS if totals.documents < sources.len() || edition.notifications.left > 0 => {
-            ExitCode::FAILURE
-        }
-        code => code,
+    let whole = totals.documents == sources.len() && edition.notifications.left == 0;
+    Ok(match (edition.interrupted, whole) {
+        (true, _) => ExitCode::from(INTERRUPTED),
+        (false, true) => printed,
+        (false, false) => ExitCode::FAILURE,
     })
 }
 

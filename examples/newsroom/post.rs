@@ -9,8 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use sortie::journal::{JournalError, JournalErrorKind};
 use sortie::{
-    AgentRef, LaunchError, LaunchErrorKind, LaunchFilter, LaunchId, LaunchStatus, Outcome, System, Ticket,
-    TicketError,
+    AgentRef, LaunchError, LaunchErrorKind, LaunchFilter, LaunchId, LaunchStatus, System, Ticket, TicketError,
 };
 
 use crate::messenger::Sent;
@@ -161,27 +160,26 @@ impl Post {
 
 /// Waits until a launch has ended, or will not in this process.
 async fn fate(ticket: Ticket<()>) -> Result<Fate, TicketError> {
+    let id = ticket.id();
     loop {
-        let looked: Result<Option<Outcome<()>>, _> = match ticket.result_within(PATIENCE).await {
-            // It has another attempt before it; or it is parked, because another build has recorded something that this
-            // one cannot read.
-            Err(TicketError::TimedOut { .. }) => match ticket.status().await {
-                Ok(LaunchStatus::Parked) => return Ok(Fate::Left(ticket.id())),
-                status => status.map(|_| None),
-            },
-            result => result.map(Some),
-        };
-        match looked {
-            Ok(None) => {}
-            Ok(Some(Ok(()))) => return Ok(Fate::Done(ticket.id())),
-            Ok(Some(Err(failure))) => return Ok(Fate::Dead(format!("{failure:#}"))),
+        match ticket.result_within(PATIENCE).await {
+            Ok(Ok(())) => return Ok(Fate::Done(id)),
+            Ok(Err(failure)) => return Ok(Fate::Dead(format!("{failure:#}"))),
+            Err(TicketError::TimedOut { .. }) if is_parked(&ticket).await => return Ok(Fate::Left(id)),
+            // Another attempt is to come.
+            Err(TicketError::TimedOut { .. }) => {}
             // The system has ended.
             Err(TicketError::Journal(error)) if error.kind() == JournalErrorKind::Closed => {
-                return Ok(Fate::Left(ticket.id()));
+                return Ok(Fate::Left(id));
             }
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether a launch waits for another program: an older one has recorded what this one cannot read.
+async fn is_parked(ticket: &Ticket<()>) -> bool {
+    matches!(ticket.status().await, Ok(LaunchStatus::Parked))
 }
 
 /// A line for each that is dead, for readers, and a last one for programs.

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use sortie::journal::{Due, Intent, Journal, Scope, Terms};
 use sortie::{LaunchFilter, LaunchStatus, SledJournal, System};
 
 use crate::directory::{Directory, names};
@@ -227,6 +228,46 @@ fn ctrl_c_hands_back_what_is_not_sent_and_the_next_run_sends_it() {
     assert_eq!((second.sent, second.before), (first.left, first.sent));
 }
 
+/// Whether a process has a handler for SIGINT.
+#[cfg(target_os = "linux")]
+fn heeds_ctrl_c(id: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 0b10 != 0)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_while_documents_are_reviewed_leaves_them_to_the_next_run() {
+    let newsroom = Newsroom::new();
+    let run = newsroom.start(&["--hang-rate", "1", "--timeout", "1h"]);
+    let id = run.0.as_ref().unwrap().id();
+    let output = run.until("a handler", || heeds_ctrl_c(id)).interrupt().end();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(count(&output), Count { left: DOCUMENTS, ..Count::default() });
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains(".txt  failed ")).count(), DOCUMENTS, "{text}");
+    assert_eq!(newsroom.completes().sent, DOCUMENTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_that_cannot_be_read_is_left_and_holds_nobody_up() {
+    let newsroom = Newsroom::new();
+    fs::create_dir(newsroom.0.path().join("state")).unwrap();
+    let journal = SledJournal::open(newsroom.journal()).unwrap();
+    journal.start(Scope::new([])).await.unwrap();
+    let (agent, input, terms) = ("notify".to_owned(), b"7".to_vec(), Terms::default());
+    let intent = Intent { agent, key: None, input, digest: 7, due: Due::Now, terms };
+    journal.append(vec![intent]).await.unwrap();
+    journal.close();
+    journal.closed().await.unwrap();
+    drop(journal);
+
+    let output = newsroom.start(&[]).end();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(count(&output), Count { recorded: DOCUMENTS, sent: DOCUMENTS, left: 1, ..Count::default() });
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_sent_without_a_record_is_not_sent_again() {
     let newsroom = Newsroom::new();
@@ -240,6 +281,7 @@ async fn what_was_sent_without_a_record_is_not_sent_again() {
     system.shutdown(Duration::ZERO).await.unwrap();
     // As if a process had been killed between the effect of the last one and its record.
     let last = open.last().expect("the first takes so long that others are recorded");
+    assert!(last.terms.retention > Duration::from_secs(1 << 32), "its key is kept for ever");
     let key = last.key.as_ref().unwrap();
     let sent = newsroom.outbox().join(format!("{key}.{}", last.id));
     let text = format!("key: {key}\nlaunch: {}\ndocument: sent by a process that has died\n", last.id);
@@ -290,7 +332,9 @@ fn some_faults_are_healed_by_further_attempts() {
 fn a_second_run_waits_for_the_first_one() {
     let newsroom = Newsroom::new();
     let first = newsroom.start(&["--pace", "900ms"]);
-    let first = first.until("a journal", || newsroom.journal().join("lock").exists());
+    // The file of the lock is there before it is locked; a store is made by who has it.
+    let store = newsroom.journal().join("watermark");
+    let first = first.until("a store", || store.exists());
     let second = newsroom.start(&[]).end();
     let (first, said) = (first.end(), String::from_utf8(second.stderr.clone()).unwrap());
     assert!(first.status.success() && second.status.success(), "{first:?} {second:?}");
