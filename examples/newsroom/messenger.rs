@@ -14,12 +14,16 @@ use crate::outbox::{Outbox, Posted};
 /// the default of five would leave a sixth of the notifications dead.
 const ATTEMPTS: u32 = 8;
 
+/// Sending is limited apart from `--timeout`, as reading is: a disk that is slow is no fault, and what is cut short must be
+/// tried again.
+const POST_LIMIT: Duration = Duration::from_secs(30);
+
 /// Sends one notification. It is launched, so its attempts are recorded and go on in the next process.
 pub(crate) struct Messenger {
-    post: AgentRef<(Notification, LaunchId), Posted>,
+    post: AgentRef<(Notification, LaunchId), ()>,
     faults: Faults,
     pace: Duration,
-    sent: Sent,
+    timeout: Duration,
 }
 
 /// The launches whose notifications were sent by this process.
@@ -41,8 +45,8 @@ impl Sent {
 }
 
 impl Messenger {
-    /// The agent as it is registered. What is said here of attempts and their limit is recorded with each launch; a
-    /// notification takes `pace`, so the limit comes on top.
+    /// The agent as it is registered, which notes in `sent` what it has sent. Its attempts and their limit are recorded with
+    /// each launch.
     pub(crate) fn agent(
         outbox: Outbox,
         faults: Faults,
@@ -52,12 +56,16 @@ impl Messenger {
     ) -> AgentRef<Notification, ()> {
         // On blocking threads, so that a slow disk holds up no other agent.
         let post = sortie::blocking(move |(notification, launch): (Notification, LaunchId), _| {
-            outbox.post(&notification, launch).map_err(AgentError::retry)
+            // Noted here, where nothing is cut short: an attempt that exceeds its limit has sent it all the same.
+            if outbox.post(&notification, launch)? == Posted::Now {
+                sent.note(launch);
+            }
+            Ok(())
         });
         let post = AgentRef::new(post.named("post"));
         let backoff = Backoff::exponential(Duration::from_millis(20));
-        AgentRef::new(Self { post, faults, pace, sent })
-            .timeout(pace + timeout)
+        AgentRef::new(Self { post, faults, pace, timeout })
+            .timeout(timeout + pace + POST_LIMIT)
             .restart(Restart::attempts(ATTEMPTS).backoff(backoff))
     }
 }
@@ -72,15 +80,13 @@ impl Agent for Messenger {
 
     async fn run(&self, notification: Notification, cx: AgentContext) -> Result<(), AgentError> {
         let launch = cx.launch_id().ok_or("a notification is launched, not asked for")?;
-        self.faults.inject(&notification.document, self.name(), cx.attempt()).await?;
+        // What hangs does so as a peer would that does not answer: whoever calls one has a limit for that.
+        let fault = self.faults.inject(&notification.document, self.name(), cx.attempt());
+        tokio::time::timeout(self.timeout, fault).await.map_err(|_| "no answer")??;
         tokio::time::sleep(self.pace).await;
         // As text, because a failure of nested work is final: the attempts of a launch are recorded, those of what is
         // nested in it are not, so it is the launch that tries again.
         let posted = cx.ask(&self.post, (notification, launch)).await;
-        match posted.map_err(|failure| AgentError::retry(format!("{failure:#}")))? {
-            Posted::Now => self.sent.note(launch),
-            Posted::Before => {}
-        }
-        Ok(())
+        posted.map_err(|failure| AgentError::retry(format!("{failure:#}")))
     }
 }

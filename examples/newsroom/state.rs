@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::outbox::Outbox;
 
 /// How long a run waits for another one with the same state, such as one that is just being stopped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often it looks whether that one has ended.
 const GLANCE: Duration = Duration::from_millis(20);
