@@ -18,7 +18,8 @@ pub fn program(example: &str) -> PathBuf {
 fn run(example: &str, arguments: &[&str]) -> Output {
     let start = Instant::now();
     let output = Command::new(program(example)).args(arguments).env("RUST_BACKTRACE", "0").output().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(15), "an example takes a few seconds at most");
+    // A few seconds, and more where the disk is busy: some wait for it.
+    assert!(start.elapsed() < Duration::from_secs(60), "an example does not come to its end");
     output
 }
 
