@@ -149,6 +149,20 @@ async fn an_idle_system_looks_once_a_minute() {
     assert!((55..=60).contains(&sweeps), "{sweeps}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn launches_that_are_not_kept_do_not_pile_up_while_others_come() {
+    let (system, agent) = start(MemoryJournal::new(), &Clock::new()).await;
+    // Meanwhile a sweep has found nothing, and nothing that will go soon.
+    sleep(5 * SECOND).await;
+    for n in 0..300 {
+        let ticket = system.launch(&agent, n.to_string()).retain(Duration::ZERO).await.unwrap();
+        ticket.result().await.unwrap().unwrap();
+        let there = system.launches(LaunchFilter::all()).count().await.unwrap();
+        assert!(there <= 20, "{there} are there after {n}");
+        sleep(100 * MS).await;
+    }
+}
+
 /// A journal in memory that has begun its life.
 async fn journal(clock: &Clock) -> MemoryJournal {
     let journal = MemoryJournal::new();
