@@ -11,8 +11,8 @@
 //! done last, and once with some that wait for their time. The size of the journal's directory and the resident memory in
 //! the last quarter of the time are set beside those in the second.
 //!
-//! `sweep`: 100,000 launches are kept no longer, all at the same moment. A caller launches at a steady rate before, while
-//! they are removed, and after.
+//! `sweep`: 100,000 launches are kept no longer, in ten parts. A caller launches at a steady rate all the time, and what that takes
+//! while a part is removed is set beside what it takes between two parts.
 //!
 //! It stands here and not among the comparisons, because no peer takes part and because it judges: it prints its figures and
 //! exits with 1 if one is not as it must be. The journal is beside the program, as memory is where temporary files often are.
