@@ -26,7 +26,7 @@
 //! - It opens empty, or without its latest records, where it should say that it is damaged: commits are counted in the
 //!   store and beside it, so that a store that knows of fewer is noticed.
 //! - A kill while it opens leaves files that prevent the next opening: they are removed before.
-//! - Its file never shrinks: it is copied at an opening when most of it is dead.
+//! - Its file hardly shrinks: it is copied at an opening when most of it is dead.
 //! - Only its thread for regular flushes collects garbage: that one stays on. It also writes by itself, which is
 //!   why a handle is dropped, not only left alone, after a commit has failed.
 
