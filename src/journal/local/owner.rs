@@ -100,19 +100,25 @@ impl Owner {
         let mut answers = Vec::with_capacity(requests.len());
         let queued = pass("journal.queued").map_err(JournalError::from).err();
         let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
-        for Request { now, ask } in requests {
-            self.last = Some(now);
-            let answer = ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now);
-            match answer {
-                Some(answer) if self.interval.is_some() && !self.plan.is_urgent() => {
-                    answer(Ok(()));
-                    self.owe();
+        let mut requests = requests;
+        while !requests.is_empty() {
+            for Request { now, ask } in requests {
+                self.last = Some(now);
+                let answer = ask(broken.as_ref().map_or(Ok(&mut self.plan), Err), now);
+                match answer {
+                    Some(answer) if self.interval.is_some() && !self.plan.is_urgent() => {
+                        answer(Ok(()));
+                        self.owe();
+                    }
+                    answer => answers.extend(answer),
                 }
-                answer => answers.extend(answer),
+                if self.plan.changes() >= LARGEST_BATCH {
+                    broken = broken.or(self.commit(&mut answers));
+                }
             }
-            if self.plan.changes() >= LARGEST_BATCH {
-                broken = broken.or(self.commit(&mut answers));
-            }
+            // Who was answered after the last commit has asked again meanwhile: one sync serves them as well.
+            let more = !answers.is_empty() && answers.len() < LARGEST_BATCH;
+            requests = if more { std::mem::take(&mut self.desk.queue().requests) } else { Vec::new() };
         }
         if !answers.is_empty() {
             self.commit(&mut answers);
