@@ -56,7 +56,7 @@ async fn s13_killed_at_every_commit_of_a_discard() {
     let mut seen = [0; 3];
     for point in ["store.before_write", "store.after_sync"] {
         // The first commit is of the start: the epoch.
-        for hit in 1..=11 {
+        for hit in 1..=22 {
             let directory = Directory::new();
             let path = directory.journal();
             copy(&whole.journal(), &path);

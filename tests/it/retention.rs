@@ -272,7 +272,7 @@ async fn a_launch_that_is_half_removed_is_gone() {
     while journal.sweep(9).await.unwrap().removed == 0 {
         sweeps += 1;
     }
-    assert_eq!(sweeps, 3, "263 pieces and two writes of a head, of which 64 at a time");
+    assert_eq!(sweeps, 7, "263 pieces and two writes of a head, of which 32 at a time");
     assert_eq!(journal.by_key("agent", "k").await.unwrap().unwrap().id, second.id);
     assert!(journal.output(second.id).await.unwrap().unwrap() == vec![8; 1 << 20]);
 }

@@ -79,8 +79,8 @@ async fn p18_killed_inside_a_sweep() {
         ("sweep.head=kill", 3, 263),
         ("sweep.pieces=kill", 3, 263),
         ("sweep.pieces=kill@2", 3, 263),
-        ("sweep.pieces=kill@3", 1, 205),
-        ("sweep.pieces=kill@5", 1, 77),
+        ("sweep.pieces=kill@3", 1, 237),
+        ("sweep.pieces=kill@8", 1, 77),
         ("sweep.head=kill@3", 1, 13),
     ] {
         let directory = Directory::new();

@@ -17,7 +17,7 @@ use crate::journal::store::Change;
 use crate::outcome::LaunchId;
 
 /// How many changes are made at once, so that a removal holds nobody up.
-pub(super) const CHANGES_AT_ONCE: usize = 64;
+pub(super) const CHANGES_AT_ONCE: usize = 32;
 
 impl Plan {
     /// What is recorded of a launch. One that is leaving counts as gone.
