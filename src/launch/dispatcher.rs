@@ -15,7 +15,7 @@ use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claims, Journal, JournalError, Want};
 use crate::supervisor::lock;
-use crate::supervisor::tree::{Phase, Service, Tree};
+use crate::supervisor::tree::{Service, Tree};
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///
@@ -79,10 +79,6 @@ impl Dispatcher {
             *lock(&self.begun) = Arc::clone(&begun);
             Life::new(Arc::clone(&self), Arc::clone(tree), begun).live().await?;
         }
-        if tree.phase() > Phase::Running {
-            let handed_back = self.give_back().await?;
-            tree.gate.hand_back(handed_back);
-        }
         Ok(())
     }
 }
@@ -97,6 +93,18 @@ impl Service for Dispatcher {
             // The system ends only when everything that has come out is recorded.
             let _errand = tree.begin_errand();
             self.live(&tree).await.map_err(|error| format!("{error:#}"))
+        })
+    }
+
+    fn hand_back(&self) -> BoxFuture<'_, usize> {
+        Box::pin(async move {
+            self.give_back().await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "launches that were under way were not handed back"
+                );
+                0
+            })
         })
     }
 

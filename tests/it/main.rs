@@ -72,6 +72,7 @@ mod retention_kills;
 mod scenarios;
 mod seams;
 mod seams_launches;
+mod services;
 mod support;
 mod system;
 mod system_stress;

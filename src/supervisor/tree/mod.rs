@@ -21,7 +21,7 @@ mod root;
 mod service;
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
@@ -50,7 +50,8 @@ type End = Result<Shutdown, SystemError>;
 
 /// What the root, the supervisors and the handles of a system share.
 pub(crate) struct Tree {
-    root: OnceLock<ActorRef<Wake>>,
+    /// Set once, when everything under it has started.
+    root: watch::Sender<Option<ActorRef<Wake>>>,
     pub(crate) gate: Gate,
     pub(crate) supervisors: Vec<Arc<Supervisor>>,
     pub(crate) intensity: Intensity,
@@ -80,7 +81,7 @@ impl Tree {
         annex: Option<Annex>,
     ) -> Result<TreeHandle, String> {
         let supervisors = supervisors.into_iter().map(Arc::new).collect();
-        let (root, gate, end) = (OnceLock::new(), Gate::default(), watch::Sender::new(None));
+        let (root, gate, end) = (watch::Sender::new(None), Gate::default(), watch::Sender::new(None));
         let tree = Arc::new(Self { root, gate, supervisors, intensity, annex, end });
         for resident in tree.supervisors.iter().flat_map(|supervisor| supervisor.residents()) {
             resident.join(&TreeRef(Arc::downgrade(&tree)));
@@ -108,11 +109,18 @@ impl Tree {
 
     /// The root's cell, while there is a root.
     pub(crate) fn root(&self) -> Option<ActorCell> {
-        self.root.get().map(ActorRef::get_cell)
+        self.root.borrow().as_ref().map(ActorRef::get_cell)
+    }
+
+    /// Waits until everything has started. What begins before finds no root, and would have begun for a system that may
+    /// never come to be.
+    async fn stands(&self) {
+        // The sender is the tree's, and the tree is here.
+        let _ = self.root.subscribe().wait_for(Option::is_some).await;
     }
 
     pub(super) fn wake(&self) {
-        if let Some(root) = self.root.get() {
+        if let Some(root) = &*self.root.borrow() {
             // A root that has ended has nothing more to do.
             let _ = root.send_message(Wake);
         }

@@ -95,6 +95,15 @@ impl Supervisor {
         let _ = timeout(LAST_WORDS, join_all(ended)).await;
     }
 
+    /// Hands back what its residents have not come to, once none of them lives. Says how much.
+    pub(super) async fn hand_back(&self) -> usize {
+        let mut count = 0;
+        for resident in &self.residents {
+            count += resident.hand_back().await;
+        }
+        count
+    }
+
     /// There will be no further actor.
     pub(super) fn close(&self) {
         self.residents.iter().for_each(|resident| resident.close());

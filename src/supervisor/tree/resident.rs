@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, ready};
 use ractor::{ActorCell, SpawnErr};
 
 use super::TreeRef;
@@ -25,6 +25,11 @@ pub trait Resident: Send + Sync + 'static {
 
     /// The actor of this place has ended.
     fn leave(&self, place: usize);
+
+    /// None of its actors lives, and there will be no more: hands back what they have not come to. Says how much.
+    fn hand_back(&self) -> BoxFuture<'_, usize> {
+        ready(0).boxed()
+    }
 
     /// There will be no more actors: who waits for one shall not wait any longer.
     fn close(&self);

@@ -80,7 +80,7 @@ impl Actor for Root {
             let start = state.start(supervisor, &myself).await;
             start.map_err(|error| format!("supervisor `{}`: {}", supervisor.name(), reason_of(error)))?;
         }
-        let _ = tree.root.set(myself);
+        tree.root.send_replace(Some(myself));
         Ok(state)
     }
 
@@ -90,7 +90,7 @@ impl Actor for Root {
         _: Wake,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.look(&myself)
+        state.look(&myself).await
     }
 
     async fn handle_supervisor_evt(
@@ -101,7 +101,7 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         let Some(death) = Death::of(event) else { return Ok(()) };
         state.bury(death, &myself).await;
-        state.look(&myself)
+        state.look(&myself).await
     }
 }
 
@@ -140,7 +140,7 @@ impl State {
     }
 
     /// Looks how far a shutdown has come, and does the next step.
-    fn look(&mut self, myself: &ActorRef<Wake>) -> Result<(), ActorProcessingErr> {
+    async fn look(&mut self, myself: &ActorRef<Wake>) -> Result<(), ActorProcessingErr> {
         let (tree, now) = (Arc::clone(&self.tree), Instant::now());
         if tree.phase() == Phase::Draining {
             let until = tree.gate.drain_until().unwrap_or(now);
@@ -175,10 +175,14 @@ impl State {
             self.timer.set(now + LOOK_AGAIN, now, myself);
             return Ok(());
         }
-        self.end(myself)
+        self.end(myself).await
     }
 
-    fn end(&mut self, myself: &ActorRef<Wake>) -> Result<(), ActorProcessingErr> {
+    async fn end(&mut self, myself: &ActorRef<Wake>) -> Result<(), ActorProcessingErr> {
+        for supervisor in &self.tree.supervisors {
+            // Here and not in the services, because one that has died is not started again while the system ends.
+            self.tree.gate.hand_back(supervisor.hand_back().await);
+        }
         if let Some(failure) = &self.failure {
             self.tree.set_end(Err(failure.clone()));
             // An actor above the root learns of it as of any failure.

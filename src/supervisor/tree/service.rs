@@ -15,10 +15,15 @@ use crate::supervisor::message::Wake;
 pub(crate) trait Service: Send + Sync + 'static {
     fn name(&self) -> &str;
 
-    /// One life of it: until the tree drains, or something has gone wrong. If its actor dies, this is dropped.
+    /// One life of it: from when the tree stands until it drains, or something has gone wrong. If its actor dies, this is
+    /// dropped.
     ///
     /// The tree must not be kept running by it.
     fn serve(self: Arc<Self>, tree: Arc<Tree>) -> BoxFuture<'static, Result<(), String>>;
+
+    /// No life of it is left, and there will be none, because the system ends: hands back what the last one has not come to.
+    /// Says how much.
+    fn hand_back(&self) -> BoxFuture<'_, usize>;
 
     /// There will be no further life.
     fn close(&self);
@@ -65,6 +70,10 @@ impl Resident for Hosted {
         self.alive.store(false, Ordering::Relaxed);
     }
 
+    fn hand_back(&self) -> BoxFuture<'_, usize> {
+        self.service.hand_back()
+    }
+
     fn close(&self) {
         self.service.close();
     }
@@ -101,6 +110,7 @@ impl Actor for Server {
     ) -> Result<(), ActorProcessingErr> {
         // Without a tree there is nobody left to serve.
         let Some(tree) = tree.upgrade() else { return Ok(()) };
+        tree.stands().await;
         Ok(Arc::clone(service).serve(tree).await?)
     }
 }
