@@ -41,7 +41,7 @@ pub use journal::{
     AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchFilter, LaunchRecord,
     LaunchStatus, MemoryJournal, WallClock,
 };
-pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchMany, Launches, Ticket, TicketError};
+pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchMany, Launches, Ticket, TicketError, Verdict};
 pub use outcome::{
     AgentError, AllError, AnyError, AttemptReport, BadLaunchId, BadLaunchUri, BoxError, BranchReport, Cause,
     Counts, Failure, LaunchId, Outcome, ParentAttempt, QuorumError, Report, RunEnd, RunId, RunReport,

@@ -1,11 +1,14 @@
 //! Outcomes one by one, as they come.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 
 use super::options::FanOut;
 use super::uniform::Uniform;
 use crate::outcome::Outcome;
-use crate::supervisor::{Fed, Goal, feed};
+use crate::supervisor::tree::Tree;
+use crate::supervisor::{Fed, Goal, Order, feed};
 
 /// One finished branch of a [`stream`](FanOut::stream).
 #[derive(Debug)]
@@ -56,5 +59,16 @@ impl<B: Uniform> FanOut<B> {
             key: name.map(|name| name.as_ref().to_owned()),
             outcome: outcome.map(B::one),
         })
+    }
+
+    /// The same, for a service of a system: the system answers for the run, and is not kept running by it. Gives positions
+    /// and outcomes.
+    pub(crate) fn serve(
+        self,
+        tree: &Arc<Tree>,
+    ) -> impl Stream<Item = (usize, Outcome<<B as Uniform>::Output>)> + Send {
+        let (_, order) = self.order(Goal::Each);
+        let order = Order { serves: Some(Arc::clone(tree)), ..order };
+        feed(order).map(|Fed { index, outcome, .. }| (index, outcome.map(B::one)))
     }
 }

@@ -9,11 +9,12 @@ use futures::future::{BoxFuture, Either, select};
 
 use super::begun::Begun;
 use super::bytes::Runnable;
+use super::doubts::Doubts;
 use super::life::Life;
 use super::room::Room;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
-use crate::journal::{Claims, Journal, JournalError, Want};
+use crate::journal::{Claim, Claims, Journal, JournalError, Want};
 use crate::supervisor::lock;
 use crate::supervisor::tree::{Service, Tree};
 
@@ -28,6 +29,8 @@ pub(crate) struct Dispatcher {
     /// How many launches of all agents run at once, and how many of some agents.
     pub(super) concurrency: usize,
     limits: BTreeMap<Arc<str>, usize>,
+    /// What tells the hooks of those agents that have one.
+    doubts: BTreeMap<Arc<str>, Arc<Doubts>>,
     /// Whether it removes what has expired, as one of them does for the whole journal.
     pub(super) sweeps: bool,
     /// What the present life has begun, or the last one had.
@@ -44,11 +47,12 @@ impl Dispatcher {
         agents: BTreeMap<String, Runnable>,
         concurrency: usize,
         limits: BTreeMap<Arc<str>, usize>,
+        doubts: BTreeMap<Arc<str>, Arc<Doubts>>,
         sweeps: bool,
     ) -> Self {
         let names = agents.keys().map(|name| name.as_str().into()).collect();
         let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
-        Self { journal, agents, names, concurrency, limits, sweeps, begun, bodies, limited }
+        Self { journal, agents, names, concurrency, limits, doubts, sweeps, begun, bodies, limited }
     }
 
     /// The slots of one life.
@@ -60,7 +64,18 @@ impl Dispatcher {
     async fn give_back(&self) -> Result<usize, JournalError> {
         let begun = lock(&self.begun).close();
         let names: Vec<_> = self.agents.keys().cloned().collect();
-        self.journal.release_all(&names, &begun).await
+        let waiting = self.journal.release_all(&names, &begun).await?;
+        for doubts in self.doubts.values() {
+            doubts.raise(begun.iter().copied());
+        }
+        Ok(waiting)
+    }
+
+    /// An attempt that was to be the only one has failed, and perhaps nobody knows how far it came.
+    pub(super) fn raise_doubt(&self, claim: &Claim) {
+        if let Some(doubts) = self.doubts.get(claim.agent.as_str()) {
+            doubts.raise([claim.id]);
+        }
     }
 
     /// Claims at most so many attempts that can be made now.

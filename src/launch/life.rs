@@ -18,7 +18,7 @@ use super::sweeper;
 use super::work::Attempts;
 use crate::agent::{Launches, Roster};
 use crate::journal::failpoint::pass;
-use crate::journal::{Claim, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
+use crate::journal::{Claim, Delivery, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
 use crate::outcome::{Cause, Failure};
 use crate::policy::Limits;
 use crate::supervisor::tree::{Phase, Tree};
@@ -109,7 +109,11 @@ impl Life {
                         select(gone, pin!(self.tree.gate.drain_begins())).await;
                     }
                     let failed = failed(by, failure.cause());
-                    self.insist(|| journal.fail(&claim, failed.clone())).await?
+                    let failed = self.insist(|| journal.fail(&claim, failed.clone())).await?;
+                    if claim.terms.delivery == Delivery::AtMostOnce {
+                        self.dispatcher.raise_doubt(&claim);
+                    }
+                    failed
                 }
                 None if is_unreadable(&failure) => {
                     tracing::warn!(launch = %claim.id, error = %failure.cause(), "a launch is parked");

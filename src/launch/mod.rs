@@ -12,15 +12,19 @@
 //! | `Claims`, `Room` | the items of that run: as many launches as there are free slots, in all and of each agent |
 //! | `Begun` | which bodies have begun: what is given back of the others has not happened |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
+//! | [`Verdict`] | what a hook says of a launch that nobody knows the end of |
+//! | `Arbiter`, `Doubts` | the service that asks the hook, and what the dispatcher tells it |
 //! | `sweeper` | removes launches whose retention is over, beside the claims and the records |
 //! | `Runnable` | an agent as launches have it: bytes in, bytes out |
 //!
 //! What a launch's states are, and what moves it between them, is the journal's business (`journal/intent`).
 
+mod arbiter;
 mod begun;
 mod bytes;
 mod claims;
 mod dispatcher;
+mod doubts;
 mod error;
 mod launcher;
 mod life;
@@ -34,13 +38,18 @@ mod request;
 mod room;
 mod sweeper;
 mod ticket;
+mod verdict;
 mod work;
 
+pub(crate) use arbiter::Arbiter;
 pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
+pub(crate) use doubts::Doubts;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
 pub(crate) use launcher::Launcher;
 pub use listing::Launches;
 pub use many::LaunchMany;
 pub use request::Launch;
 pub use ticket::Ticket;
+pub use verdict::Verdict;
+pub(crate) use verdict::{Hook, hook_view};

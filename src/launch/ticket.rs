@@ -111,6 +111,16 @@ impl<O> Ticket<O> {
         self.moved(self.journal.discard(self.id).await?)
     }
 
+    /// The same as [`settle`](Ticket::settle), with an output that is JSON already.
+    pub(super) async fn settle_bytes(&self, output: &[u8]) -> Result<bool, TicketError> {
+        let limit = self.journal.capabilities().longest_payload;
+        if output.len() > limit {
+            let reason = format!("it is {} bytes long, where {limit} are allowed", output.len());
+            return Err(TicketError::Unfit { id: self.id, reason });
+        }
+        self.moved(self.journal.settle(self.id, output).await?)
+    }
+
     fn moved(&self, moved: Moved) -> Result<bool, TicketError> {
         match moved {
             Ok(()) => Ok(true),
@@ -132,11 +142,7 @@ impl<O: Payload> Ticket<O> {
     pub async fn settle(&self, output: &O) -> Result<bool, TicketError> {
         let unfit = |reason| TicketError::Unfit { id: self.id, reason };
         let output = serde_json::to_vec(output).map_err(|error| unfit(error.to_string()))?;
-        let limit = self.journal.capabilities().longest_payload;
-        if output.len() > limit {
-            return Err(unfit(format!("it is {} bytes long, where {limit} are allowed", output.len())));
-        }
-        self.moved(self.journal.settle(self.id, &output).await?)
+        self.settle_bytes(&output).await
     }
 
     /// Waits for the launch's outcome: once it is recorded, or will never be without somebody's decision. Any number of

@@ -30,11 +30,11 @@ pub struct Builder {
     pub(super) aliases: Aliases,
     journal: Option<Arc<dyn Journal>>,
     clock: WallClock,
-    launches: Dispatch,
+    pub(super) launches: Dispatch,
     supervisors: Vec<SupervisorBuilder>,
     intensity: Intensity,
     parent: Option<Parent>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Builder {

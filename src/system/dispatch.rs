@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::start_error::Problem;
 use super::supervisor::SupervisorBuilder;
 use crate::journal::Journal;
-use crate::launch::{Dispatcher, Runnable};
+use crate::launch::{Arbiter, Dispatcher, Doubts, Hook, Runnable};
 use crate::policy::Limits;
 
 /// The supervisor of launches that no other one was given.
@@ -20,13 +20,15 @@ pub(super) struct Dispatch {
     pub(super) concurrency: usize,
     /// How many of some agents run at once.
     pub(super) limits: BTreeMap<Arc<str>, usize>,
+    /// What is asked about ambiguous launches of some agents.
+    pub(super) hooks: BTreeMap<Arc<str>, Hook>,
     pub(super) most_pending: usize,
 }
 
 impl Default for Dispatch {
     fn default() -> Self {
-        let (agents, limits) = (BTreeMap::new(), BTreeMap::new());
-        Self { agents, concurrency: Limits::CONCURRENCY, limits, most_pending: 1_000_000 }
+        let (agents, limits, hooks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { agents, concurrency: Limits::CONCURRENCY, limits, hooks, most_pending: 1_000_000 }
     }
 }
 
@@ -37,7 +39,8 @@ impl Dispatch {
         let mut given = HashMap::<&str, &str>::new();
         let is_known = |agent: &str| self.agents.contains_key(agent);
         let unknown = |agent: &Arc<str>| Problem::UnknownAgent(agent.as_ref().to_owned());
-        problems.extend(self.limits.keys().filter(|agent| !is_known(agent)).map(unknown));
+        let named = self.limits.keys().chain(self.hooks.keys());
+        problems.extend(named.filter(|agent| !is_known(agent)).map(unknown));
         for supervisor in supervisors {
             for agent in &supervisor.agents {
                 if !is_known(agent) {
@@ -56,7 +59,8 @@ impl Dispatch {
         problems
     }
 
-    /// Gives each supervisor the service that runs the launches of its agents, and those of all others to the main one.
+    /// Gives each supervisor the service that runs the launches of its agents, and those of all others to the main one; and
+    /// one for each hook of these agents.
     pub(super) fn appoint(mut self, supervisors: &mut [SupervisorBuilder], journal: &Arc<dyn Journal>) {
         let theirs: Vec<BTreeMap<_, _>> = supervisors
             .iter()
@@ -75,11 +79,19 @@ impl Dispatch {
                 let concurrency = supervisor.launch_concurrency.unwrap_or(self.concurrency);
                 let limits = self.limits.iter().filter(|(agent, _)| agents.contains_key(agent.as_ref()));
                 let limits = limits.map(|(agent, limit)| (Arc::clone(agent), *limit)).collect();
+                let mut doubts = BTreeMap::new();
+                for agent in agents.keys() {
+                    let Some((agent, hook)) = self.hooks.remove_entry(agent.as_str()) else { continue };
+                    let raised = Arc::<Doubts>::default();
+                    doubts.insert(Arc::clone(&agent), Arc::clone(&raised));
+                    supervisor.host(Arc::new(Arbiter::new(agent, Arc::clone(journal), hook, raised)));
+                }
                 supervisor.host(Arc::new(Dispatcher::new(
                     Arc::clone(journal),
                     agents,
                     concurrency,
                     limits,
+                    doubts,
                     is_main,
                 )));
             }

@@ -10,6 +10,7 @@ mod aliases;
 mod builder;
 mod dispatch;
 mod handle;
+mod hooks;
 mod json;
 mod launches;
 mod start_error;

@@ -32,6 +32,8 @@ pub(super) enum Problem {
         "something is said of launches of agent `{0}`, which is not registered: register it with the builder"
     )]
     UnknownAgent(String),
+    #[error("agent `{0}` is given two hooks for its ambiguous launches: one of them decides")]
+    TwoHooks(String),
     #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
     BadAlias { alias: String, agent: String, wrong: &'static str },
     #[error("{0:#}")]

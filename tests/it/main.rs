@@ -31,6 +31,7 @@ mod examples;
 mod export;
 mod failures;
 mod foreach_stream;
+mod hooks;
 mod input;
 mod intents;
 mod journal_conformance;
