@@ -11,7 +11,7 @@
 //! | write an agent | [`Agent`], [`agent_fn`], [`blocking`], [`AgentContext`] |
 //! | say what is worth another attempt | [`Restart`], [`Backoff`], [`AgentError`] |
 //! | launch an agent and forget it, durably | [`System::launch`], [`Ticket`], [`SledJournal`] |
-//! | look at launches, and decide about those that need it | [`System::launches`], [`Launches`] |
+//! | look at launches, and decide about those that need it | [`System::launches`], [`Launches`], [`Builder::when_ambiguous`] |
 //! | keep launches elsewhere | [`journal::Journal`] |
 //! | embed it in a service | [`System`], [`Builder`], [`Status`] |
 //! | bring actors of your own | [`actor`] |

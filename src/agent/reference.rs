@@ -119,7 +119,7 @@ impl<I, O> AgentRef<I, O> {
     /// The start of a launch is recorded before its body runs, and there is one. An error that it returns is final: the
     /// launch is a dead letter. A panic, a timeout, or the end of its supervisor or of the process while the body ran leaves
     /// the launch [ambiguous](crate::LaunchStatus::Ambiguous): nobody knows how far it came, it is not run again, and
-    /// somebody decides.
+    /// somebody decides, or a [hook](crate::Builder::when_ambiguous) that looks the effect up.
     ///
     /// It goes with no restart policy of more than one attempt: to register such an agent makes
     /// [`start`](crate::Builder::start) fail. In memory nothing is lost that could be run again, so fan-outs do not look at

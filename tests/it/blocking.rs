@@ -170,10 +170,10 @@ fn branches_without_a_slot_end_as_stuck() {
 fn slots_that_come_free_now_and_then_are_not_stuck() {
     let runtime = threads(2);
     let agent = blocking(|n: u32, _| {
-        std::thread::sleep(400 * MS);
+        std::thread::sleep(100 * MS);
         Ok(n)
     });
-    let fan_out = foreach(0..6, agent).concurrency(1).timeout(MS);
+    let fan_out = foreach(0..24, agent).concurrency(1).timeout(MS);
     let outcomes = runtime.block_on(async { tokio::spawn(fan_out.settled()).await }).unwrap();
     let causes: Vec<_> = outcomes.iter().map(|o| o.as_ref().unwrap_err().cause()).collect();
     // A body that has not got its thread within the millisecond is taken back, and counts as stopped.

@@ -337,7 +337,12 @@ async fn a_verdict_that_comes_too_late_is_dropped() {
         let slow = slow.clone();
         async move {
             let verdict = cx.ask(&slow, launch).await?;
-            Ok(if again { Verdict::Settle("the second time".to_owned()) } else { verdict })
+            if again {
+                // The verdict about the first attempt comes meanwhile.
+                sleep(120 * SECOND).await;
+                return Ok(Verdict::Settle("the second time".to_owned()));
+            }
+            Ok(verdict)
         }
     });
     builder.when_ambiguous(&agent, &AgentRef::new(hook));
@@ -348,12 +353,34 @@ async fn a_verdict_that_comes_too_late_is_dropped() {
     // It runs again, and nobody knows the end of that either.
     assert!(tickets[1].requeue().await.unwrap());
     eventually("a third call", || asked.count() == 3).await;
-    sleep(SECOND).await;
-    assert_eq!(tickets[1].result().await.unwrap().unwrap(), "the second time");
+    sleep(90 * SECOND).await;
+    assert_eq!((gauge.running(), status(&tickets[1]).await), (0, LaunchStatus::Ambiguous));
     sleep(600 * SECOND).await;
     assert_eq!(tickets[0].result().await.unwrap().unwrap(), "by hand");
     assert_eq!(tickets[1].result().await.unwrap().unwrap(), "the second time");
     assert_eq!((asked.count(), gauge.begun()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_belongs_to_the_system_and_may_launch() {
+    let mut builder = memory();
+    let agent = builder.register(charge("charge"));
+    let notify = builder.register(agent_fn(|whom: String, _| async move { Ok(whom) }).named("notify"));
+    let theirs = notify.clone();
+    let hook = agent_fn(move |launch: LaunchRecord, cx: AgentContext| {
+        let notify = theirs.clone();
+        async move {
+            cx.launch(&notify, "somebody".to_owned()).key(launch.id).await?;
+            Ok(Verdict::Leave)
+        }
+    });
+    builder.when_ambiguous(&agent, &AgentRef::new(hook));
+    let system = builder.start().await.unwrap();
+    let ticket = leave(&system, &agent, &["k"]).await.remove(0);
+    sleep(SECOND).await;
+    let told = system.ticket_by_key::<_, String>(&notify, ticket.id()).await.unwrap().unwrap();
+    assert_eq!(told.result().await.unwrap().unwrap(), "somebody");
+    assert_eq!(system.status().runs, 0);
 }
 
 #[tokio::test(start_paused = true)]
