@@ -17,7 +17,7 @@ use super::ticket::Ticket;
 use super::verdict::{Hook, Verdict};
 use crate::fan_out::foreach_stream;
 use crate::journal::{Journal, JournalError, LaunchFilter, LaunchRecord, LaunchStatus};
-use crate::outcome::{Cause, LaunchId, Outcome};
+use crate::outcome::{Cause, Failure, LaunchId, Outcome};
 use crate::supervisor::lock;
 use crate::supervisor::tree::{Service, Tree};
 
@@ -145,10 +145,7 @@ impl Arbiter {
     async fn conclude(&self, Doubt { id, attempt }: Doubt, outcome: Outcome<Verdict<Vec<u8>>>) {
         let verdict = match outcome {
             Ok(verdict) => verdict,
-            // It was cut short and has said nothing.
-            Err(failure) if matches!(failure.cause(), Cause::Cancelled { .. } | Cause::ShutDown { .. }) => {
-                return;
-            }
+            Err(failure) if was_not_heard(&failure) => return,
             Err(failure) => {
                 tracing::warn!(launch = %id, %failure, "a hook has failed, and its launch stays ambiguous");
                 Verdict::Leave
@@ -184,6 +181,11 @@ impl Arbiter {
             }
         }
     }
+}
+
+/// Whether a hook was not asked, or was cut short, so that it is to be asked again.
+fn was_not_heard(failure: &Failure) -> bool {
+    matches!(failure.cause(), Cause::Cancelled { .. } | Cause::ShutDown { .. } | Cause::Stuck)
 }
 
 impl Service for Arbiter {
