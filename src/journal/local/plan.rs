@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     /// What there will be to tell after the commit.
     pub(super) untold: Untold,
     pub(super) debt: Debt,
+    /// How many launches were recorded since the last sweep.
+    pub(super) recorded: usize,
 }
 
 /// News that are not durable yet.
@@ -121,6 +123,7 @@ impl Plan {
             history: Vec::new(),
         };
         self.write(id, &mut head, now)?;
+        self.recorded += 1;
         if staged.is_some() {
             self.unmark(id);
         }

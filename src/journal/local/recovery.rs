@@ -26,6 +26,9 @@ const RECOVERED_AT_ONCE: usize = 1024;
 const READ_AT_ONCE: usize = 256;
 const PARTS_AHEAD: usize = 16;
 
+/// Heads on their way to the ledger.
+type Part = Vec<(LaunchId, Head)>;
+
 impl Plan {
     /// Opens what the store holds: raises the epoch, and brings every launch that ran in an earlier one back.
     ///
@@ -41,9 +44,9 @@ impl Plan {
         let epoch = last.unwrap_or(0) + 1;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), ById::default(), Untold::default());
-        let debt = Debt::default();
+        let (debt, recorded) = (Debt::default(), 0);
         let mut plan =
-            Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt };
+            Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt, recorded };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
         plan.load(now)?;
         plan.sweep_staging()?;
@@ -84,16 +87,18 @@ impl Plan {
     fn load(&mut self, now: Now) -> Result<(), JournalError> {
         let mut left = Vec::new();
         let Self { store, ledger, ids, epoch, attempts, .. } = self;
-        let take_in = |(id, head): (LaunchId, Head)| {
+        let take_in = |id: LaunchId, head: &Head| {
             ids.beyond(id);
             match head.state {
-                State::Running { epoch: ran, .. } if ran != *epoch => left.push((id, head, Event::Crash)),
+                State::Running { epoch: ran, .. } if ran != *epoch => {
+                    left.push((id, head.clone(), Event::Crash));
+                }
                 State::Running { .. } if !attempts.is_made(id, head.attempt) => {
                     let release = Event::Release { epoch: *epoch, attempt: head.attempt, begun: false };
-                    left.push((id, head, release));
+                    left.push((id, head.clone(), release));
                 }
                 _ => {
-                    ledger.set(id, key_of(&head), &head, now);
+                    ledger.set(id, key_of(head), head, now);
                 }
             }
         };
@@ -111,29 +116,39 @@ impl Plan {
     }
 }
 
-/// Hands over every head. They are read on a thread beside the one that takes them in, because of a million of them either
-/// takes as long.
-fn read_heads(store: &mut dyn Store, take_in: impl FnMut((LaunchId, Head))) -> Result<(), JournalError> {
-    let (sender, heads) = mpsc::sync_channel(PARTS_AHEAD);
+/// Shows every head. They are read on a thread beside the one that takes them in, because of a million of them either takes as
+/// long; and they go back to it, because memory is given back quickest where it was taken.
+fn read_heads(store: &mut dyn Store, mut take_in: impl FnMut(LaunchId, &Head)) -> Result<(), JournalError> {
+    let (sender, parts) = mpsc::sync_channel::<Part>(PARTS_AHEAD);
+    let (taken, empty) = mpsc::channel::<Part>();
     thread::scope(|scope| {
         let read = move || {
-            let mut part = Vec::with_capacity(READ_AT_ONCE);
+            let mut part = Part::with_capacity(READ_AT_ONCE);
             store.scan(key::HEADS, None, &mut |key, record| {
                 if let Some(id) = key::launch(key::HEADS, key) {
                     part.push((id, read(Kind::Head, key, record)?));
                 }
                 if part.len() == READ_AT_ONCE {
-                    let full = std::mem::replace(&mut part, Vec::with_capacity(READ_AT_ONCE));
+                    let mut next = empty.try_recv().unwrap_or_default();
+                    next.clear();
                     // Taken as long as this thread lives.
-                    let _ = sender.send(full);
+                    let _ = sender.send(std::mem::replace(&mut part, next));
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
             let _ = sender.send(part);
+            // Until all are taken in.
+            drop(sender);
+            empty.into_iter().for_each(drop);
             Ok(())
         };
         let reading = thread::Builder::new().name("sortie-recovery".to_owned()).spawn_scoped(scope, read)?;
-        heads.into_iter().flatten().for_each(take_in);
+        for part in parts {
+            part.iter().for_each(|(id, head)| take_in(*id, head));
+            // It is there until this end is dropped.
+            let _ = taken.send(part);
+        }
+        drop(taken);
         reading.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }

@@ -27,8 +27,9 @@ impl Local {
 
 impl Plan {
     fn sweep(&mut self, max: usize, now: Now) -> Result<Swept, JournalError> {
-        // As many as others make in this commit, or removing would not keep up with launching.
-        let (mut removed, full) = (0, self.changes() + self.changes().max(CHANGES_AT_ONCE));
+        // More than were recorded meanwhile, or removing would not keep up with launching.
+        let most = CHANGES_AT_ONCE.max(2 * std::mem::take(&mut self.recorded));
+        let (mut removed, full) = (0, self.changes() + most);
         while removed < max && self.changes() < full {
             let Some((at, id)) = self.ledger.expiring.first(now.wall) else { break };
             match self.stored(id) {

@@ -5,7 +5,8 @@
 //! `fdatasync`. It keeps no index, gives no ids, looks for no duplicates, and cannot be read by key.
 //!
 //! The file is made longer ahead of what is written. A sync of a file that has become longer has to write the file
-//! system's journal as well, and waits for whoever else uses that: it takes up to 30 times as long on a busy disk.
+//! system's journal as well, and waits for whoever else uses that: it takes up to 30 times as long on a busy disk. A log that
+//! is only appended to, as one would write it first, is there as well.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -41,10 +42,19 @@ struct Queue {
 
 impl RawLog {
     pub fn create(path: &Path) -> Self {
+        Self::with_room(path, AHEAD)
+    }
+
+    /// One whose file becomes longer with each write.
+    pub fn appending(path: &Path) -> Self {
+        Self::with_room(path, 0)
+    }
+
+    fn with_room(path: &Path, ahead: u64) -> Self {
         let file = File::create_new(path).expect("there is a disk to write to");
         let desk = Arc::<Desk>::default();
         let theirs = Arc::clone(&desk);
-        let thread = Some(thread::spawn(move || theirs.write(file)));
+        let thread = Some(thread::spawn(move || theirs.write(file, ahead)));
         Self { desk, thread }
     }
 
@@ -87,7 +97,7 @@ impl Desk {
         self.queue.lock().expect("nobody panics with the lock")
     }
 
-    fn write(&self, file: File) {
+    fn write(&self, file: File, ahead: u64) {
         let mut bytes = Vec::new();
         let (mut end, mut length) = (0, 0);
         loop {
@@ -105,8 +115,8 @@ impl Desk {
             }
             let start = end;
             end += bytes.len() as u64;
-            if end > length {
-                length = end + AHEAD;
+            if end > length && ahead > 0 {
+                length = end + ahead;
                 file.set_len(length).expect("the disk is not full");
             }
             file.write_all_at(&bytes, start).and_then(|()| file.sync_data()).expect("the disk is not full");

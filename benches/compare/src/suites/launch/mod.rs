@@ -12,7 +12,8 @@
 //! | subject | the job is | durable by |
 //! |---|---|---|
 //! | `sortie` | a record with an id, the agent's name and its policies, found by id, key and readiness | `fdatasync`, once for all that wait |
-//! | `raw-fdatasync` | bytes at the end of a file; the limit, and the baseline | `fdatasync`, once for all that wait |
+//! | `raw-fdatasync` | bytes in a file that is long enough; the limit, and the baseline | `fdatasync`, once for all that wait |
+//! | `raw-append` | bytes at the end of a file, which becomes longer with them | the same |
 //! | `apalis-full` | a row with an id in SQLite, found by that and by readiness | `synchronous=FULL` on a WAL: `fdatasync` for each |
 //! | `apalis-default` | the same | `synchronous=OFF`, which apalis sets: not at all over a power cut |
 //! | `effectum` | rows with an id in two tables of SQLite, found by that and by readiness | `synchronous=NORMAL` on a rollback journal: synced more than once, for up to 50 that wait |

@@ -27,7 +27,11 @@ pub struct Recording {
 pub fn subjects() -> Vec<Recording> {
     vec![
         Recording { name: "sortie", sample: |path, demand| with_sortie(path, demand).boxed() },
-        Recording { name: BASELINE, sample: |path, demand| raw(path, demand).boxed() },
+        Recording { name: BASELINE, sample: |path, demand| raw(RawLog::create(&path), demand).boxed() },
+        Recording {
+            name: "raw-append",
+            sample: |path, demand| raw(RawLog::appending(&path), demand).boxed(),
+        },
         #[cfg(feature = "sqlite")]
         Recording { name: "apalis-full", sample: |path, demand| apalis(path, demand, Full).boxed() },
         #[cfg(feature = "sqlite")]
@@ -52,8 +56,8 @@ async fn with_sortie(path: PathBuf, demand: Demand) -> f64 {
     figure
 }
 
-async fn raw(path: PathBuf, demand: Demand) -> f64 {
-    demand.meet(&Arc::new(RawLog::create(&path))).await
+async fn raw(log: RawLog, demand: Demand) -> f64 {
+    demand.meet(&Arc::new(log)).await
 }
 
 #[cfg(feature = "sqlite")]
