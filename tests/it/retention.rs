@@ -244,6 +244,41 @@ async fn a_sweep_removes_at_most_as_many_as_it_may_and_says_when_there_is_more()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_removes_more_than_was_recorded_meanwhile() {
+    let journal = journal(&Clock::new()).await;
+    for n in 0..300 {
+        let claim = claim(&journal, &n.to_string(), kept_for(Duration::ZERO)).await;
+        journal.complete(&claim, b"").await.unwrap().unwrap();
+    }
+    advance(MS).await;
+    let sweep = async || journal.sweep(usize::MAX).await.unwrap().removed;
+    assert_eq!([sweep().await, sweep().await, sweep().await], [256, 32, 12]);
+    for n in 0..80 {
+        let claim = claim(&journal, &n.to_string(), kept_for(Duration::ZERO)).await;
+        journal.complete(&claim, b"").await.unwrap().unwrap();
+    }
+    advance(MS).await;
+    assert_eq!(sweep().await, 80);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_launch_goes_little_by_little_however_much_was_recorded() {
+    let journal = journal(&Clock::new()).await;
+    let long = claim(&journal, "long", kept_for(Duration::ZERO)).await;
+    journal.complete(&long, &[7; 2 << 20]).await.unwrap().unwrap();
+    for n in 0..1000 {
+        append(&journal, &n.to_string(), kept_for(HOUR)).await;
+    }
+    advance(MS).await;
+    let mut sweeps = 1;
+    while journal.sweep(usize::MAX).await.unwrap().removed == 0 {
+        sweeps += 1;
+        assert!(sweeps < 100, "it is never gone");
+    }
+    assert_eq!(sweeps, 10, "525 pieces and two writes of a head, of which 256 at once and then 32");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_launch_that_is_half_removed_is_gone() {
     let journal = journal(&Clock::new()).await;
     let first = claim(&journal, "k", kept_for(Duration::ZERO)).await;

@@ -13,6 +13,9 @@ use crate::journal::JournalError;
 use crate::journal::exchange::Swept;
 use crate::journal::intent::Event;
 
+/// How many changes a sweep makes at most, however many launches were recorded since the last one.
+const MOST_AT_ONCE: usize = 256;
+
 /// How far the clocks may come apart.
 const LARGEST_JUMP: Duration = Duration::from_secs(60 * 60);
 
@@ -28,7 +31,8 @@ impl Local {
 impl Plan {
     fn sweep(&mut self, max: usize, now: Now) -> Result<Swept, JournalError> {
         // More than were recorded meanwhile, or removing would not keep up with launching.
-        let most = CHANGES_AT_ONCE.max(2 * std::mem::take(&mut self.recorded));
+        let recorded = std::mem::take(&mut self.recorded);
+        let most = recorded.saturating_mul(2).clamp(CHANGES_AT_ONCE, MOST_AT_ONCE);
         let (mut removed, full) = (0, self.changes() + most);
         while removed < max && self.changes() < full {
             let Some((at, id)) = self.ledger.expiring.first(now.wall) else { break };
