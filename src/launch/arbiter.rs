@@ -27,6 +27,9 @@ const AT_ONCE: usize = 4;
 /// How many ambiguous launches are looked for at once. Of each, the id is kept until its turn comes.
 const PAGE: usize = 256;
 
+/// How long a hook is left in peace after its calls have not stopped.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Asks the hook of one agent about its ambiguous launches: a service of the supervisor under which they run.
 ///
 /// The calls of the hook are one fan-out without an end, so it may panic, hang or block as any agent may. Nobody waits for
@@ -41,9 +44,6 @@ pub(crate) struct Arbiter {
     /// that nobody is asked twice.
     left: Mutex<HashMap<LaunchId, u32>>,
 }
-
-/// How long a hook is left in peace after its calls have not stopped.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The launches about which the hook is being asked, by their position in the run.
 type Asked = Mutex<HashMap<usize, Doubt>>;

@@ -62,7 +62,8 @@ impl Builder {
     ///
     /// let ticket = system.launch(&charge, 995).await?;
     /// # let _ = ticket.result().await?;
-    /// # while ticket.status().await? != sortie::LaunchStatus::Done { tokio::time::sleep(Duration::from_millis(1)).await; }
+    /// # let settled = async { while ticket.status().await? != sortie::LaunchStatus::Done { tokio::task::yield_now().await; } Ok::<(), sortie::TicketError>(()) };
+    /// # tokio::time::timeout(Duration::from_secs(10), settled).await??;
     /// # assert!(ticket.result().await??.starts_with("receipt"));
     /// # Ok(()) }
     /// ```

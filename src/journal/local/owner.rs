@@ -96,11 +96,10 @@ impl Owner {
         }
     }
 
-    fn carry_out(&mut self, requests: Vec<Request>) {
+    fn carry_out(&mut self, mut requests: Vec<Request>) {
         let mut answers = Vec::with_capacity(requests.len());
         let queued = pass("journal.queued").map_err(JournalError::from).err();
         let mut broken = queued.or_else(|| requests.first().and_then(|first| self.heal(first.now)));
-        let mut requests = requests;
         while !requests.is_empty() {
             for Request { now, ask } in requests {
                 self.last = Some(now);

@@ -43,7 +43,7 @@ enum State {
     Idle(Log),
     /// Sled is being told of what is in it.
     Checkpoint(Log, Arc<Recent>),
-    /// That has failed, or a log could not be written.
+    /// That has failed: there is nothing to be done but to let go.
     Failed,
 }
 
@@ -148,8 +148,11 @@ impl Opened {
         self.abandon()?;
         match told {
             Err(error) if error.kind() == JournalErrorKind::NotSynced => Err(error),
-            // The log has it.
-            _ => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "what a journal has logged is given to its store at the next start");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
