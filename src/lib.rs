@@ -28,7 +28,9 @@ mod launch;
 mod outcome;
 mod policy;
 mod supervisor;
+mod sync;
 mod system;
+mod user_code;
 
 pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, agent_fn, blocking};
 pub use fan_out::{

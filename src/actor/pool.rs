@@ -16,7 +16,8 @@ use super::{Make, Message};
 use crate::agent::{Agent, AgentContext};
 use crate::outcome::AgentError;
 use crate::supervisor::tree::Resident;
-use crate::supervisor::{contain, lock};
+use crate::sync::lock;
+use crate::user_code::contain;
 
 /// The actors of a resident. It stays while they come and go.
 pub(super) struct Pool<A: Actor> {

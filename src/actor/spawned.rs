@@ -13,7 +13,8 @@ use super::fallible::Fallible;
 use super::{Make, Message};
 use crate::agent::{Agent, AgentContext, AgentRef, IntoAgent};
 use crate::outcome::AgentError;
-use crate::supervisor::{Host, lock};
+use crate::supervisor::Host;
+use crate::sync::lock;
 
 /// Makes an agent of an actor that lives within a run.
 ///

@@ -18,7 +18,8 @@ use super::options::FanOut;
 use crate::agent::{AgentRef, Copying, Keys, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
-use crate::supervisor::{Source, discard};
+use crate::supervisor::Source;
+use crate::user_code::discard;
 
 /// Items of a stream under keys that are checked as they arrive. [`FanOut::keyed`] makes it.
 pub struct KeyedStream<I, O> {

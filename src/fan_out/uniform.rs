@@ -10,7 +10,8 @@ use super::keyed::Keyed;
 use super::keyed_stream::KeyedStream;
 use super::options::FanOut;
 use crate::outcome::{AnyError, Failure, QuorumError};
-use crate::supervisor::{Collected, Goal, discard};
+use crate::supervisor::{Collected, Goal};
+use crate::user_code::discard;
 
 /// Branches with one output type, whatever their inputs: a `foreach`, a `foreach_stream`, an array, a `Vec`, or a tuple whose branches all
 /// give the same.

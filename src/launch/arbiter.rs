@@ -18,8 +18,8 @@ use super::verdict::{Hook, Verdict};
 use crate::fan_out::foreach_stream;
 use crate::journal::{Journal, JournalError, LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::outcome::{Cause, Failure, LaunchId, Outcome};
-use crate::supervisor::lock;
 use crate::supervisor::tree::{Service, Tree};
+use crate::sync::lock;
 
 /// About how many launches of its agent a hook is asked at once.
 const AT_ONCE: usize = 4;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::outcome::LaunchId;
-use crate::supervisor::lock;
+use crate::sync::lock;
 
 /// The attempts of one life of a dispatcher whose bodies have begun, and whose outcomes are not recorded.
 ///

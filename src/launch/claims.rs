@@ -18,8 +18,9 @@ use super::work::{Job, Slot};
 use crate::agent::{Launched, Launches};
 use crate::journal::{Claim, Claims as Claimable, JournalError};
 use crate::outcome::AgentError;
+use crate::supervisor::Policy;
 use crate::supervisor::tree::Tree;
-use crate::supervisor::{Policy, lock};
+use crate::sync::lock;
 
 /// Attempts that are under way, by their position in the run.
 pub(super) type UnderWay = Mutex<HashMap<usize, Claimed>>;

@@ -15,8 +15,8 @@ use super::room::Room;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
-use crate::supervisor::lock;
 use crate::supervisor::tree::{Service, Tree};
+use crate::sync::lock;
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use crate::outcome::LaunchId;
-use crate::supervisor::lock;
+use crate::sync::lock;
 
 /// Launches of which a dispatcher says that they may have become ambiguous, until a hook's arbiter takes them.
 ///

@@ -22,7 +22,8 @@ use crate::journal::{Claim, Delivery, EndedBy, FailedAttempt, JournalError, Jour
 use crate::outcome::{Cause, Failure};
 use crate::policy::Limits;
 use crate::supervisor::tree::{Phase, Tree};
-use crate::supervisor::{Fed, Goal, Order, Source, feed, lock};
+use crate::supervisor::{Fed, Goal, Order, Source, feed};
+use crate::sync::lock;
 
 /// How many attempts may wait for other launches at once, in addition to those that have a slot.
 const MOST_LENT: usize = 1024;

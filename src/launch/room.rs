@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::journal::Want;
-use crate::supervisor::lock;
+use crate::sync::lock;
 
 /// The slots of one life of a dispatcher.
 pub(super) struct Room {

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use ractor::{ActorCell, SupervisionEvent};
 
-use super::contain::{contain, discard};
+use crate::user_code::{contain, discard};
 
 /// The end of an actor. What the actor has left, its state or its error, is gone by now: it may be the user's, and must not
 /// take the actor above along when it is shown or dropped.

@@ -9,14 +9,12 @@
 //! | `Wake`, `Resume` | the messages that wake the actors of this layer |
 //! | `Timer` | what wakes a supervisor at a moment |
 //! | `Death` | the end of an actor, as the actor above it learns of it |
-//! | [`contain`](contain()) | panics of the user's code are kept where they happen |
 //!
 //! Messages carry nothing: they only wake an actor, which then looks at what there is. So no death of an actor and no
 //! order to stop can lose a finished outcome.
 //!
 //! How a fan-out is written down is not known here (`fan_out`), nor how a system is built (`system`).
 
-mod contain;
 mod death;
 mod host;
 mod message;
@@ -24,7 +22,6 @@ mod run;
 mod timer;
 pub(crate) mod tree;
 
-pub(crate) use contain::{contain, discard, lock};
 pub(crate) use host::Host;
 pub(crate) use run::{Collected, Fed, Goal, Order, Source, execute, feed};
 pub use run::{Policy, Recorder, Work};

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use super::seat::{Moment, NEVER};
 use super::source::Next;
 use crate::outcome::{AgentError, Cause};
-use crate::supervisor::contain::{Contained, EachContained, discard, lock};
+use crate::sync::lock;
+use crate::user_code::{Contained, EachContained, discard};
 
 /// The stream of the items of a run.
 pub(super) type Items<J> = BoxStream<'static, Result<J, AgentError>>;

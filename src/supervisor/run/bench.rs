@@ -9,7 +9,7 @@ use futures::task::AtomicWaker;
 use super::control::Control;
 use super::seat::{Duty, Moment, NEVER, Role, Seat};
 use crate::agent::Bodies;
-use crate::supervisor::contain::lock;
+use crate::sync::lock;
 
 /// The seats of one child: as many as it has lanes, which is one unless the run is very wide.
 ///

@@ -12,7 +12,8 @@ use super::source::{Cursor, Next};
 use super::state::Run;
 use super::work::Work;
 use crate::outcome::{Failure, Outcome, RunEnd};
-use crate::supervisor::contain::{EachContained, discard, lock};
+use crate::sync::lock;
+use crate::user_code::{EachContained, discard};
 
 /// One outcome for each branch, in their order.
 pub(crate) struct Collected<O> {

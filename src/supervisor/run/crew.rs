@@ -16,7 +16,7 @@ use super::seat::{Occupant, Role, Seat};
 use super::state::{Place, Run};
 use super::work::Work;
 use crate::outcome::Cause;
-use crate::supervisor::contain::lock;
+use crate::sync::lock;
 
 /// A run as its actors see it, whatever its types.
 pub(in crate::supervisor) trait Crew: Send + Sync + 'static {

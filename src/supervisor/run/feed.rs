@@ -15,8 +15,8 @@ use super::state::Run;
 use super::work::Work;
 use crate::agent::AgentContext;
 use crate::outcome::Outcome;
-use crate::supervisor::contain::EachContained;
 use crate::supervisor::tree::TreeHandle;
+use crate::user_code::EachContained;
 
 /// Runs all branches of `order`, and gives the outcomes in the order of completion. Nothing starts before the first poll;
 /// dropping the stream stops the run.

@@ -4,7 +4,8 @@ use super::bench::Bench;
 use super::seat::{Moment, NEVER, Occupant, Seat};
 use super::state::Place;
 use crate::outcome::{Failure, Outcome};
-use crate::supervisor::contain::{discard, lock};
+use crate::sync::lock;
+use crate::user_code::discard;
 
 /// What is noted in one place, in the order in which its attempts were concluded.
 ///

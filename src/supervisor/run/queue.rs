@@ -10,7 +10,7 @@ use super::arrivals::Arrivals;
 use super::seat::{Moment, NEVER};
 use super::source::{Cursor, Next, Source};
 use crate::outcome::Cause;
-use crate::supervisor::contain::discard;
+use crate::user_code::discard;
 
 /// A branch on its way to an attempt.
 pub(super) struct Branch<J> {

@@ -11,7 +11,8 @@ use super::state::Run;
 use super::work::Work;
 use crate::agent::{AgentContext, Roster, RunInfo};
 use crate::outcome::{AttemptReport, BranchReport, Failure, ParentAttempt, Report, RunEnd, RunReport};
-use crate::supervisor::contain::{discard, lock};
+use crate::sync::lock;
+use crate::user_code::discard;
 
 /// Collects the [`Report`] of every run that it is [given to](crate::FanOut::record), attempt by attempt: also of runs
 /// that fail, exceed their deadline or are dropped.

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use super::arrivals::Arrivals;
 use super::seat::{Moment, NEVER};
 use crate::outcome::{AgentError, Cause};
-use crate::supervisor::contain::{Contained, contain};
+use crate::user_code::{Contained, contain};
 
 /// The branches of a run, before it starts.
 pub(crate) enum Source<J> {

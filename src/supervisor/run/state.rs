@@ -20,7 +20,8 @@ use super::work::Work;
 use crate::agent::{AgentContext, Body, Home, RunInfo};
 use crate::outcome::{Cause, Failure, Outcome, Parts};
 use crate::policy::{Restart, jitter};
-use crate::supervisor::contain::{Contained, EachContained, discard, lock, try_lock};
+use crate::sync::{lock, try_lock};
+use crate::user_code::{Contained, EachContained, discard};
 
 /// A run: its work, what is left of it, and every outcome so far.
 ///

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Tree;
-use crate::supervisor::contain::lock;
 use crate::supervisor::run::Bench;
 use crate::supervisor::run::Crew;
 use crate::supervisor::run::Stop;
+use crate::sync::lock;
 
 /// How far the life of a system has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

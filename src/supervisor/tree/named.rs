@@ -13,10 +13,10 @@ use super::reason_of;
 use super::resident::Owned;
 use super::root::LAST_WORDS;
 use crate::policy::{Deaths, Intensity};
-use crate::supervisor::contain::lock;
 use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
 use crate::supervisor::timer::Timer;
+use crate::sync::lock;
 
 /// A named supervisor: what stays of it while its actor comes and goes.
 pub(crate) struct Supervisor {

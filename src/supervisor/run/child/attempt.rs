@@ -14,9 +14,9 @@ use super::stretch::Stretch;
 use crate::agent::AgentContext;
 use crate::agent::ambient::within;
 use crate::outcome::AgentError;
-use crate::supervisor::contain::{Contained, contain, discard};
 use crate::supervisor::run::control::{Control, Suspended, YIELD_GRACE};
 use crate::supervisor::run::seat::Seat;
+use crate::user_code::{Contained, contain, discard};
 
 /// How an attempt ended.
 pub(super) enum Ended<O> {

@@ -8,11 +8,11 @@ use super::attempt::Ended;
 use super::shift::Shift;
 use crate::outcome::{AgentError, Cause, Failure, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
-use crate::supervisor::contain::{Contained, discard};
 use crate::supervisor::run::log::Span;
 use crate::supervisor::run::queue::Branch;
 use crate::supervisor::run::seat::{NEVER, Turn};
 use crate::supervisor::run::work::Work;
+use crate::user_code::{Contained, discard};
 
 /// How a branch stands after an attempt.
 pub(super) enum Concluded {

@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use super::attempt::{Desk, Ended, Running};
 use super::conclude::Concluded;
 use super::shift::Shift;
-use crate::supervisor::contain::Contained;
 use crate::supervisor::run::work::Work;
+use crate::user_code::Contained;
 
 /// Why a child has stopped working.
 pub(in crate::supervisor) enum Leave {

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::finish::Leave;
 use super::shift::Shift;
-use crate::supervisor::contain::discard;
 use crate::supervisor::message::Wake;
 use crate::supervisor::run::queue::{Backlog, Pulled};
 use crate::supervisor::run::seat::{Duty, Role};
 use crate::supervisor::run::staff::Member;
 use crate::supervisor::run::supervisor::State;
 use crate::supervisor::run::work::Work;
+use crate::user_code::discard;
 
 impl State {
     /// Sends the reaper to work, or sets the timer if it is not the time yet.

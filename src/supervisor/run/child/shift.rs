@@ -14,12 +14,12 @@ use super::stretch::Stretch;
 use super::usher::step_aside;
 use crate::agent::{AgentContext, Attempt};
 use crate::outcome::Cause;
-use crate::supervisor::contain::{Contained, contain, discard};
 use crate::supervisor::run::control::nanos;
 use crate::supervisor::run::queue::{Branch, Pulled};
 use crate::supervisor::run::seat::{Entry, Moment, NEVER, Seat};
 use crate::supervisor::run::state::{Place, Run};
 use crate::supervisor::run::work::Work;
+use crate::user_code::{Contained, contain, discard};
 
 /// What the shifts of a child have in common.
 pub(in crate::supervisor::run) struct Floor<'a, W: Work> {

@@ -11,7 +11,6 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use tokio::task::yield_now;
 
 use crate::outcome::Cause;
-use crate::supervisor::contain::{Contained, contain};
 use crate::supervisor::message::{Resume, Wake};
 use crate::supervisor::run::arrivals::{Arrival, Arrivals, Items};
 use crate::supervisor::run::bench::Bench;
@@ -21,6 +20,7 @@ use crate::supervisor::run::seat::Moment;
 use crate::supervisor::run::staff::Member;
 use crate::supervisor::run::state::Run;
 use crate::supervisor::run::work::Work;
+use crate::user_code::{Contained, contain};
 
 /// Polls the stream of the items, so that nobody else has to, and puts down what arrives. It has a seat, in which it makes
 /// no attempts, and is ended with its run like any child.

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Runs user code. A panic becomes its message.
 pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
@@ -20,31 +19,31 @@ pub(crate) fn discard<T>(value: T) {
 
 /// A value of the user's that is dropped wherever its owner is: in an actor, in a caller, during an unwinding. Its
 /// `Drop` may panic in all of these places without doing harm.
-pub(super) struct Contained<T>(Option<T>);
+pub(crate) struct Contained<T>(Option<T>);
 
 impl<T> Contained<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(crate) fn new(value: T) -> Self {
         Self(Some(value))
     }
 
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(None)
     }
 
-    pub(super) fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         self.0.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.0.as_mut()
     }
 
-    pub(super) fn take(&mut self) -> Option<T> {
+    pub(crate) fn take(&mut self) -> Option<T> {
         self.0.take()
     }
 
     /// Drops the value now.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if let Some(value) = self.0.take() {
             discard(value);
         }
@@ -65,7 +64,7 @@ impl<T> Drop for Contained<T> {
 
 /// Values of the user's, each of which is dropped as if it were alone.
 #[derive(Default)]
-pub(super) struct EachContained<C: IntoIterator + Default>(pub(super) C);
+pub(crate) struct EachContained<C: IntoIterator + Default>(pub(crate) C);
 
 impl<C: IntoIterator + Default> Drop for EachContained<C> {
     fn drop(&mut self) {
@@ -87,18 +86,4 @@ fn message(payload: Box<dyn Any + Send>) -> String {
         std::mem::forget(second);
     }
     message
-}
-
-/// The same as [`lock`], if nobody else has it.
-pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
-}
-
-/// Locks a mutex of the crate. No user code panics while one is held, so none is ever poisoned half way.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
