@@ -20,6 +20,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+// Before the others, which use its macros.
+#[macro_use]
+mod user_code;
+
 pub mod actor;
 mod agent;
 mod fan_out;
@@ -30,7 +34,6 @@ mod policy;
 mod supervisor;
 mod sync;
 mod system;
-mod user_code;
 
 pub use agent::{Agent, AgentContext, AgentFn, AgentRef, Blocking, IntoAgent, Payload, agent_fn, blocking};
 pub use fan_out::{

@@ -126,7 +126,7 @@ mod armed {
         for text in variable.split(';').filter(|text| !text.is_empty()) {
             let parsed = Set::parse(text);
             if parsed.is_none() {
-                tracing::warn!(text, "SORTIE_FAILPOINT is not understood");
+                log_warn!(text = %crate::user_code::printable(&text), "SORTIE_FAILPOINT is not understood");
             }
             set.extend(parsed);
         }

@@ -20,6 +20,7 @@ use crate::journal::{Journal, JournalError, LaunchFilter, LaunchRecord, LaunchSt
 use crate::outcome::{Cause, Failure, LaunchId, Outcome};
 use crate::supervisor::tree::{Service, Tree};
 use crate::sync::lock;
+use crate::user_code::printable;
 
 /// About how many launches of its agent a hook is asked at once.
 const AT_ONCE: usize = 4;
@@ -119,7 +120,7 @@ impl Arbiter {
                 Ok(read) => return read,
                 Err(error) => {
                     let wait = patience.next();
-                    tracing::warn!(agent = &*self.agent, %error, "ambiguous launches cannot be read");
+                    log_warn!(agent = %printable(&self.agent), error = %printable(&error), "ambiguous launches cannot be read");
                     sleep(wait).await;
                 }
             }
@@ -147,7 +148,7 @@ impl Arbiter {
             Ok(verdict) => verdict,
             Err(failure) if was_not_heard(&failure) => return,
             Err(failure) => {
-                tracing::warn!(launch = %id, %failure, "a hook has failed, and its launch stays ambiguous");
+                log_warn!(launch = %id, failure = %printable(&failure), "a hook has failed, and its launch stays ambiguous");
                 Verdict::Leave
             }
         };
@@ -174,7 +175,7 @@ impl Arbiter {
                 // Somebody has discarded it meanwhile.
                 Ok(_) | Err(TicketError::Unknown(_)) => return,
                 Err(error) => {
-                    tracing::warn!(launch = %id, %error, "what a hook has decided was not recorded");
+                    log_warn!(launch = %id, error = %printable(&error), "what a hook has decided was not recorded");
                     lock(&self.left).insert(id, attempt);
                     return;
                 }
@@ -198,8 +199,8 @@ impl Service for Arbiter {
             let serving = async {
                 loop {
                     self.ask(&tree).await;
-                    tracing::warn!(
-                        agent = &*self.agent,
+                    log_warn!(
+                        agent = %printable(&self.agent),
                         "a hook does not stop where it should: it is asked elsewhere"
                     );
                     sleep(PAUSE).await;

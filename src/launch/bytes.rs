@@ -38,6 +38,11 @@ impl<I: Payload, O: Payload> Agent for BytesView<I, O> {
 #[derive(Debug)]
 pub(super) struct Unreadable(serde_json::Error);
 
+/// Whether an attempt has ended because its input could not be read.
+pub(super) fn is_unreadable(error: &AgentError) -> bool {
+    error.downcast_ref::<Unreadable>().is_some()
+}
+
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the recorded input does not fit: {}", self.0)

@@ -17,6 +17,7 @@ use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
 use crate::supervisor::tree::{Service, Tree};
 use crate::sync::lock;
+use crate::user_code::printable_in_full;
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///
@@ -114,8 +115,8 @@ impl Service for Dispatcher {
     fn hand_back(&self) -> BoxFuture<'_, usize> {
         Box::pin(async move {
             self.give_back().await.unwrap_or_else(|error| {
-                tracing::warn!(
-                    error = format!("{error:#}"),
+                log_warn!(
+                    error = %printable_in_full(&error),
                     "launches that were under way were not handed back"
                 );
                 0

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::begun::Begun;
-use super::bytes::Unreadable;
+use super::bytes::is_unreadable;
 use super::claims::{Claimed, Claims, UnderWay};
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
@@ -24,6 +24,7 @@ use crate::policy::Limits;
 use crate::supervisor::tree::{Phase, Tree};
 use crate::supervisor::{Fed, Goal, Order, Source, feed};
 use crate::sync::lock;
+use crate::user_code::{chain, printable};
 
 /// How many attempts may wait for other launches at once, in addition to those that have a slot.
 const MOST_LENT: usize = 1024;
@@ -116,8 +117,13 @@ impl Life {
                     }
                     failed
                 }
-                None if is_unreadable(&failure) => {
-                    tracing::warn!(launch = %claim.id, error = %failure.cause(), "a launch is parked");
+                None if matches!(failure.cause(), Cause::Failed(error) if is_unreadable(error)) => {
+                    // Without the error, which quotes from the input.
+                    log_warn!(
+                        launch = %claim.id,
+                        agent = %printable(&claim.agent),
+                        "the recorded input does not fit its agent: the launch is parked"
+                    );
                     self.insist(|| journal.park(&claim)).await?
                 }
                 None => return Ok(()),
@@ -151,7 +157,7 @@ impl Life {
 /// What ended the attempt; `None` if it was cut short, or did not begin.
 fn ended_by(failure: &Failure) -> Option<EndedBy> {
     match failure.cause() {
-        Cause::Failed(_) if is_unreadable(failure) => None,
+        Cause::Failed(error) if is_unreadable(error) => None,
         Cause::Failed(error) if error.is_fatal() => Some(EndedBy::Fatal),
         Cause::Failed(_) => Some(EndedBy::Error),
         Cause::Panicked(_) => Some(EndedBy::Panic),
@@ -162,10 +168,6 @@ fn ended_by(failure: &Failure) -> Option<EndedBy> {
         | Cause::ShutDown { .. }
         | Cause::Stuck => None,
     }
-}
-
-fn is_unreadable(failure: &Failure) -> bool {
-    matches!(failure.cause(), Cause::Failed(error) if error.downcast_ref::<Unreadable>().is_some())
 }
 
 /// What is recorded of a failed attempt.
@@ -187,20 +189,8 @@ fn too_long(agent: &str, bytes: usize, limit: usize) -> FailedAttempt {
     FailedAttempt { by, message, code, floor: std::time::Duration::ZERO, roll: 0.0 }
 }
 
-/// An error and everything below it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        next = error.source();
-    }
-    text
-}
-
 fn report(claim: &Claim, concluded: Moved) {
     if let Err(refused) = concluded {
-        tracing::warn!(launch = %claim.id, attempt = claim.attempt, %refused, "an outcome came too late");
+        log_warn!(launch = %claim.id, attempt = claim.attempt, %refused, "an outcome came too late");
     }
 }

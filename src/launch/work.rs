@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::begun::Begun;
-use super::bytes::Runnable;
+use super::bytes::{Runnable, is_unreadable};
 use super::room::Permit;
 use crate::agent::{AgentContext, Body, ambient};
 use crate::journal::failpoint::pass;
@@ -115,7 +115,8 @@ impl Work for Attempts {
             }
             let output = agent.attempt_owned(input, cx).await;
             pass("launch.after_body")?;
-            output
+            // Here, where it costs this attempt if the error does not return from being formatted or dropped.
+            output.map_err(|error| if is_unreadable(&error) { error } else { error.into_text() })
         })
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Cause, Failure};
+use crate::user_code::{causes, chain, debug, discard, display};
 
 /// Any error that can be sent between threads.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -20,6 +21,10 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// An error that has a [`Failure`] in its source chain, because work nested in the agent failed, is fatal however it
 /// was made: the nested branch has used its attempts up, and layers shall not multiply them.
 ///
+/// The error inside is code of yours, and the crate trusts none of it: `{}` and `{:?}` show at most 8 KiB, and say so where its
+/// `Display`, `Debug`, `source` or `Drop` panics, fails or does not stop writing; where it never returns it holds up the
+/// thread that formats it.
+///
 /// ```
 /// use std::time::Duration;
 /// use sortie::AgentError;
@@ -33,9 +38,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// }
 /// assert!(parse("-7").is_err_and(|error| error.is_fatal()));
 /// ```
-#[derive(Debug)]
 pub struct AgentError {
-    source: BoxError,
+    source: Source,
     reaction: Reaction,
     code: Option<Cow<'static, str>>,
 }
@@ -70,7 +74,7 @@ impl AgentError {
 
     fn new(source: BoxError, reaction: Reaction) -> Self {
         let reaction = if has_failure(source.as_ref()) { Reaction::Fatal } else { reaction };
-        Self { source, reaction, code: None }
+        Self { source: Source(Some(source)), reaction, code: None }
     }
 
     /// Gives the error a stable code, such as `"rate_limited"`, for those who count or match errors.
@@ -99,12 +103,21 @@ impl AgentError {
 
     /// The error itself.
     pub fn source(&self) -> &(dyn Error + Send + Sync + 'static) {
-        self.source.as_ref()
+        match &self.source.0 {
+            Some(source) => source.as_ref(),
+            None => &Taken,
+        }
     }
 
     /// The error itself, if it is an `E`.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        self.source.downcast_ref()
+        self.source.0.as_ref()?.downcast_ref()
+    }
+
+    /// The same error as data of the crate's own: the texts of the error and of those below it, which are dropped.
+    pub(crate) fn into_text(self) -> Self {
+        let source = Source(Some(Box::new(Text(chain(self.source())))));
+        Self { source, ..self }
     }
 
     pub(crate) fn reaction(&self) -> Reaction {
@@ -120,19 +133,69 @@ impl<E: Into<BoxError>> From<E> for AgentError {
 
 impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
+        f.pad(&display(self.source()))
     }
 }
+
+impl fmt::Debug for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = debug(self.source(), f.alternate());
+        f.debug_struct("AgentError")
+            .field("source", &format_args!("{source}"))
+            .field("reaction", &self.reaction)
+            .field("code", &self.code)
+            .finish()
+    }
+}
+
+/// The error inside, which is dropped wherever an `AgentError` is: in an actor, or during an unwinding. A panic there does no
+/// harm. It is gone only while this is dropped.
+struct Source(Option<BoxError>);
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // Failures of nested work are taken apart one by one: within each other, a deep nesting would exhaust the stack.
+        while let Some(source) = self.0.take() {
+            match source.downcast::<Failure>() {
+                Ok(failure) => self.0 = failure.into_error().and_then(|mut error| error.source.0.take()),
+                Err(source) => discard(source),
+            }
+        }
+    }
+}
+
+/// Stands for an error that is being dropped.
+#[derive(Debug)]
+struct Taken;
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error that is gone")
+    }
+}
+
+impl Error for Taken {}
+
+/// An error that is a text.
+struct Text(String);
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Text {}
 
 /// Whether nested work failed somewhere below. A `Failure` always has a `Cause` below it, and wrappers that hide the
 /// outermost error's type (`anyhow`) do not hide that.
 fn has_failure(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<Failure>() || error.is::<Cause>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let is_nested = |error: &(dyn Error + 'static)| error.is::<Failure>() || error.is::<Cause>();
+    is_nested(error) || causes(error).any(is_nested)
 }

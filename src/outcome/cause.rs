@@ -7,6 +7,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::AgentError;
+use crate::user_code::causes;
 
 /// How the last attempt of a failed branch ended, or why there was none.
 ///
@@ -19,7 +20,7 @@ pub enum Cause {
     /// The agent returned an error, and no further attempt was allowed. Also: the key of an item from a stream was an
     /// earlier one's; the error then is a [`DuplicateKey`](crate::DuplicateKey), and there was no attempt.
     Failed(AgentError),
-    /// The agent panicked with this message. Also: the iterator of a `foreach` or the stream of a `foreach_stream` did,
+    /// The agent panicked with this message, of which at most 8 KiB are kept. Also: the iterator of a `foreach` or the stream of a `foreach_stream` did,
     /// which ends the list of branches with this failure in the place of the item that could not be had.
     Panicked(String),
     /// The attempt exceeded its timeout.
@@ -111,7 +112,7 @@ impl fmt::Display for Cause {
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(error) => error.source().source(),
+            Self::Failed(error) => causes(error.source()).next(),
             _ => None,
         }
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Cause;
+use super::{AgentError, Cause};
+use crate::user_code::chain;
 
 /// What one branch came to: its output, or why there is none.
 pub type Outcome<T> = Result<T, Failure>;
@@ -14,8 +15,8 @@ pub type Outcome<T> = Result<T, Failure>;
 ///
 /// One pointer wide, so that a million outcomes stay small, and cheap to clone.
 ///
-/// `{}` names the branch and how far it came; `{:#}` adds the cause and everything below it, as `anyhow` does. The
-/// cause is the error's `source`.
+/// `{}` names the branch and how far it came; `{:#}` adds the cause and everything below it, as `anyhow` does, in at most 8 KiB
+/// and 64 errors. The cause is the error's `source`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -73,6 +74,14 @@ impl Failure {
         self.0.elapsed
     }
 
+    /// The error of the agent, if that is the cause and no other clone of the failure is left.
+    pub(super) fn into_error(self) -> Option<AgentError> {
+        match Arc::into_inner(self.0)?.cause {
+            Cause::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// How the last attempt ended, or why there was none.
     pub fn cause(&self) -> &Cause {
         &self.0.cause
@@ -105,11 +114,7 @@ impl fmt::Display for Failure {
             attempts => write!(f, " failed after {attempts} attempts")?,
         }
         if f.alternate() {
-            let mut next = self.source();
-            while let Some(error) = next {
-                write!(f, ": {error}")?;
-                next = error.source();
-            }
+            write!(f, ": {}", chain(self.cause()))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use ractor::{ActorCell, SupervisionEvent};
 
-use crate::user_code::{contain, discard};
+use crate::user_code::{discard, display};
 
 /// The end of an actor. What the actor has left, its state or its error, is gone by now: it may be the user's, and must not
 /// take the actor above along when it is shown or dropped.
@@ -33,8 +33,7 @@ impl Death {
 
 /// What an error of the user's says.
 pub(super) fn text_of(error: impl Display) -> String {
-    let text = contain(|| error.to_string())
-        .unwrap_or_else(|panic| format!("an error that panics when it is shown: {panic}"));
+    let text = display(&error);
     discard(error);
     text
 }

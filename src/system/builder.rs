@@ -17,6 +17,7 @@ use crate::journal::{Journal, Scope, WallClock};
 use crate::launch::{Launcher, bytes_view};
 use crate::policy::Intensity;
 use crate::supervisor::tree::{Annex, Parent, Tree};
+use crate::user_code::printable_in_full;
 
 /// How long the name of an agent may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_NAME: usize = 256;
@@ -198,7 +199,7 @@ impl Builder {
                     // So that it is free for another system.
                     journal.close();
                     if let Err(error) = journal.closed().await {
-                        tracing::warn!(%error, "the journal was not closed in order");
+                        log_warn!(error = %printable_in_full(&error), "the journal was not closed in order");
                     }
                 }
                 Err(StartError::new(vec![Problem::Supervisor(problem)]))

@@ -15,6 +15,7 @@ use crate::fan_out::{Ask, Branches, FanOut, ForEach, ForEachStream, ask, branche
 use crate::journal::Journal;
 use crate::launch::{Launch, LaunchMany, Launcher};
 use crate::supervisor::tree::{Shutdown, SystemError, TreeHandle};
+use crate::user_code::printable_in_full;
 
 /// A running system: agents by name, named supervisors with resident actors, and every run that is started on it.
 ///
@@ -202,7 +203,7 @@ impl System {
         if let Some(journal) = self.journal() {
             journal.close();
             if let Err(error) = journal.closed().await {
-                tracing::warn!(%error, "the journal was not closed in order");
+                log_warn!(error = %printable_in_full(&error), "the journal was not closed in order");
             }
         }
         end

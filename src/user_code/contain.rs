@@ -3,7 +3,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs user code. A panic becomes its message.
+use super::{cut, printable};
+
+/// Runs user code. A panic becomes its message, of which at most 8 KiB are kept.
+#[inline]
 pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     // What the code can have left half done is its own, and is dropped or reported as failed after a panic.
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
@@ -13,7 +16,7 @@ pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
 /// stood for is over.
 pub(crate) fn discard<T>(value: T) {
     if let Err(panic) = contain(|| drop(value)) {
-        tracing::warn!(panic, "a value panicked while it was dropped");
+        log_warn!(panic = %printable(&panic), "a value panicked while it was dropped");
     }
 }
 
@@ -75,9 +78,9 @@ impl<C: IntoIterator + Default> Drop for EachContained<C> {
 /// The message of a panic.
 fn message(payload: Box<dyn Any + Send>) -> String {
     let message = if let Some(text) = payload.downcast_ref::<&'static str>() {
-        (*text).to_owned()
+        cut(text)
     } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
+        cut(text)
     } else {
         "a panic without a message".to_owned()
     };

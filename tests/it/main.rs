@@ -32,6 +32,7 @@ mod export;
 mod failures;
 mod foreach_stream;
 mod hooks;
+mod hostile;
 mod input;
 mod intents;
 mod journal_conformance;

@@ -9,6 +9,7 @@ use super::key;
 use crate::journal::JournalError;
 use crate::journal::exchange::{Claim, Claims, Want};
 use crate::journal::terms::Terms;
+use crate::user_code::printable;
 
 impl Local {
     pub(super) async fn claim(&self, wants: &[Want], max: usize) -> Result<Claims, JournalError> {
@@ -60,7 +61,7 @@ impl Local {
                 input,
             })),
             Err(error) if is_damage(&error) => {
-                tracing::error!(launch = %id, %error, "an input cannot be read: the launch is parked");
+                log_error!(launch = %id, error = %printable(&error), "an input cannot be read: the launch is parked");
                 let fence = Fence { id, epoch, attempt: head.attempt };
                 self.ask(move |plan, now| plan.park(fence, now)).await.map(|_| None)
             }

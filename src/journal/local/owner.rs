@@ -11,6 +11,7 @@ use super::ledger::Now;
 use super::plan::Plan;
 use crate::journal::failpoint::pass;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 /// How many changes are committed together: more would only make those wait who came first.
 const LARGEST_BATCH: usize = 256;
@@ -136,7 +137,7 @@ impl Owner {
         self.owed_since = None;
         let error = self.write().err();
         if let Some(error) = &error {
-            tracing::error!(%error, "a commit of the journal has failed");
+            log_error!(error = %printable(&error), "a commit of the journal has failed");
             self.broken = Some(error.clone());
             self.plan.alarm();
         }
@@ -169,7 +170,7 @@ impl Owner {
             self.broken = Some(error.clone());
             return Some(error);
         }
-        tracing::info!("the journal works again");
+        log_info!("the journal works again");
         None
     }
 }

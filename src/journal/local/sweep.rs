@@ -12,6 +12,7 @@ use super::removal::CHANGES_AT_ONCE;
 use crate::journal::JournalError;
 use crate::journal::exchange::Swept;
 use crate::journal::intent::Event;
+use crate::user_code::printable;
 
 /// How many changes a sweep makes at most, however many launches were recorded since the last one.
 const MOST_AT_ONCE: usize = 256;
@@ -49,7 +50,7 @@ impl Plan {
                 // It was removed otherwise.
                 Ok(_) => self.ledger.expiring.remove(at, id),
                 Err(error) if is_damage(&error) => {
-                    tracing::error!(launch = %id, %error, "a launch cannot be read: it is not removed");
+                    log_error!(launch = %id, error = %printable(&error), "a launch cannot be read: it is not removed");
                     self.ledger.expiring.remove(at, id);
                 }
                 Err(error) => return Err(error),
@@ -82,7 +83,7 @@ impl Agreement {
         let apart = u128::from(now.wall).abs_diff(expected);
         let broken = apart > LARGEST_JUMP.as_millis();
         if broken && !self.broken {
-            tracing::warn!(
+            log_warn!(
                 seconds = apart / 1000,
                 forward = u128::from(now.wall) > expected,
                 "the clock has jumped: no launch is removed before it has jumped back or the system is restarted"
@@ -90,7 +91,7 @@ impl Agreement {
         }
         if !broken {
             if self.broken {
-                tracing::info!("the clock has jumped back: launches are removed again");
+                log_info!("the clock has jumped back: launches are removed again");
             }
             self.last = now;
         }

@@ -10,6 +10,7 @@ use super::plan::Plan;
 use crate::journal::JournalError;
 use crate::journal::intent::{Event, Head};
 use crate::outcome::LaunchId;
+use crate::user_code::printable;
 
 /// Attempts that have begun as far as the store is concerned, and that nobody was told to make.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ impl Plan {
         match self.head(id) {
             Ok(head) => head,
             Err(error) if is_damage(&error) => {
-                tracing::error!(launch = %id, %error, "a launch cannot be read: it does not start");
+                log_error!(launch = %id, error = %printable(&error), "a launch cannot be read: it does not start");
                 self.ledger.stand(id, Stands::Parked);
                 None
             }

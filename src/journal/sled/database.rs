@@ -15,6 +15,7 @@ use super::durable;
 use crate::journal::failpoint::hit;
 use crate::journal::store::Each;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 /// Resident memory is four to eight times this under churn.
 const CACHE: u64 = 8 << 20;
@@ -204,7 +205,7 @@ impl Database {
             Ok(())
         });
         if let Err(error) = closed {
-            tracing::warn!(%error, "sled panicked while it was closed");
+            log_warn!(error = %printable(&error), "sled panicked while it was closed");
         }
         file.sync_data().map_err(durable::not_synced)
     }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::durable;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 pub(super) const WATERMARK: &str = "watermark";
 pub(super) const PROGRESS: &str = "progress";
@@ -109,7 +110,7 @@ impl Directory {
     pub(super) fn mark_not_synced(&self) {
         let text = b"A sync failed. The store is copied to fresh files when it is opened next.\n";
         if let Err(error) = durable::replace(self.path(), NOT_SYNCED, text) {
-            tracing::warn!(%error, path = %self.path().display(), "the journal cannot even note that it was not synced");
+            log_warn!(error = %printable(&error), path = %printable(self.path().display()), "the journal cannot even note that it was not synced");
         }
     }
 

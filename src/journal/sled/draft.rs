@@ -8,6 +8,7 @@ use super::directory;
 use super::quarantine;
 use crate::journal::JournalError;
 use crate::journal::transfer::ImportError;
+use crate::user_code::printable;
 
 /// What stands behind the name of a journal in that of its draft.
 const DRAFT: &str = "importing";
@@ -61,7 +62,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.published {
             if let Err(error) = fs::remove_dir_all(&self.draft) {
-                tracing::warn!(%error, path = %self.draft.display(), "what was imported could not be removed");
+                log_warn!(error = %printable(&error), path = %printable(self.draft.display()), "what was imported could not be removed");
             }
         }
     }

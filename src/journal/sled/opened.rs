@@ -17,6 +17,7 @@ use super::recent::Recent;
 use super::watermark::Progress;
 use crate::journal::store::{Change, Each};
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 /// From how many changes on sled is told, if it is not just being told of others: larger batches of its only add latency.
 const CHECKPOINT: usize = 512;
@@ -149,7 +150,7 @@ impl Opened {
         match told {
             Err(error) if error.kind() == JournalErrorKind::NotSynced => Err(error),
             Err(error) => {
-                tracing::warn!(%error, "what a journal has logged is given to its store at the next start");
+                log_warn!(error = %printable(&error), "what a journal has logged is given to its store at the next start");
                 Ok(())
             }
             Ok(()) => Ok(()),

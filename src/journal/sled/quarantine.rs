@@ -15,6 +15,7 @@ use super::directory::{self, Directory, QUARANTINED};
 use super::durable;
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::{printable, printable_in_full};
 
 /// How many damaged stores one second may bring.
 const MOST_NAMES: usize = 1000;
@@ -24,8 +25,10 @@ pub(super) fn set_aside(directory: &Directory, error: JournalError) -> JournalEr
     let path = directory.path();
     match declare(path, &error).and_then(|aside| finish(directory, &aside)) {
         Ok(aside) => {
-            tracing::error!(
-                path = %path.display(), aside = %aside.display(), error = format!("{error:#}"),
+            log_error!(
+                path = %printable(path.display()),
+                aside = %printable(aside.display()),
+                error = %printable_in_full(&error),
                 "the journal is damaged and was set aside"
             );
             error.at(path).moved_to(&aside)

@@ -9,6 +9,7 @@ use super::durable;
 use super::watermark::Watermark;
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 /// When files are so dead that the live records are copied to fresh ones. sled never makes a file smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub(super) fn renew(
         Ok(new) => {
             directory.unmark_not_synced()?;
             directory.clean(new.store)?;
-            tracing::info!(?reason, path = %directory.path().display(), "the journal has fresh files");
+            log_info!(?reason, path = %printable(directory.path().display()), "the journal has fresh files");
             Ok(new)
         }
         Err(error) if reason == Reason::MostlyDead && error.kind() == JournalErrorKind::DiskFull => {

@@ -17,6 +17,7 @@ use super::quarantine;
 use super::watermark::{Progress, Watermark};
 use crate::journal::store::Each;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable;
 
 /// What stands behind the name of a directory in that of its copy.
 const COPY: &str = "reading";
@@ -137,7 +138,7 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         if let Err(error) = durable::remove_tree(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "a copy of a journal could not be removed");
+            log_warn!(error = %printable(&error), path = %printable(self.0.display()), "a copy of a journal could not be removed");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::quarantine;
 use super::renewal::Compaction;
 use crate::journal::store::{Change, Each, Store};
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::printable_in_full;
 
 /// A store in a directory of its own. Dropping it writes and syncs what sled has not, and sets the directory free.
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl Drop for SledStore {
             if error.kind() == JournalErrorKind::NotSynced {
                 self.directory.mark_not_synced();
             }
-            tracing::warn!(error = format!("{error:#}"), "the journal could not be closed in order");
+            log_warn!(error = %printable_in_full(&error), "the journal could not be closed in order");
         }
     }
 }

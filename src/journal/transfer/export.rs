@@ -13,6 +13,7 @@ use crate::journal::record::{self, Kind};
 use crate::journal::sled::Rescue;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::outcome::LaunchId;
+use crate::user_code::printable;
 
 /// How many of those that were skipped are named.
 const MOST_NAMED: usize = 1000;
@@ -82,7 +83,7 @@ pub(in crate::journal) fn export(path: &Path, to: &mut dyn Write) -> Result<Expo
 
 impl Exported {
     fn skip(&mut self, id: Option<LaunchId>, reason: String) {
-        tracing::warn!(launch = id.map(tracing::field::display), reason, "a damaged record is not exported");
+        log_warn!(launch = id.map(tracing::field::display), reason = %printable(&reason), "a damaged record is not exported");
         self.damaged += 1;
         if self.skipped.len() < MOST_NAMED {
             self.skipped.push(Skipped { id, reason });

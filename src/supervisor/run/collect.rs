@@ -110,9 +110,7 @@ impl<W: Work> Run<W> {
             }
         };
         if self.has_usher() {
-            tracing::warn!(
-                "the stream of the items does not return from being polled, and is left to itself"
-            );
+            log_warn!("the stream of the items does not return from being polled, and is left to itself");
         }
         let is_cut = self.arrivals.as_ref().is_some_and(|arrivals| arrivals.close());
         self.record_end(match ordered {

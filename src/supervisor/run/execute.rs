@@ -116,7 +116,7 @@ fn warn_if_panics_abort() {
     if cfg!(panic = "abort") {
         static ONCE: std::sync::Once = std::sync::Once::new();
         ONCE.call_once(|| {
-            tracing::warn!("built with panic = \"abort\": a panicking agent ends the process");
+            log_warn!("built with panic = \"abort\": a panicking agent ends the process");
         });
     }
 }

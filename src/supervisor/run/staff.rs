@@ -13,6 +13,7 @@ use super::queue::Backlog;
 use super::seat::{Duty, Role, Seat};
 use super::supervisor::State;
 use crate::supervisor::message::{Resume, Wake};
+use crate::user_code::printable;
 
 /// With so many children or more, further ones have several lanes, unless something else is said.
 const MOST_WITH_ONE_LANE: usize = 500;
@@ -169,7 +170,7 @@ impl State {
                 self.children.insert(member.actor.get_id(), member);
             }
             Err(error) => {
-                tracing::error!(%error, "a child could not be started");
+                log_error!(error = %printable(&error), "a child could not be started");
                 bench.seats.iter().for_each(|seat| self.crew.control().vacate(seat));
                 self.vacant.push(bench);
             }

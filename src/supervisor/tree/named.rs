@@ -17,6 +17,7 @@ use crate::supervisor::death::Death;
 use crate::supervisor::message::Wake;
 use crate::supervisor::timer::Timer;
 use crate::sync::lock;
+use crate::user_code::printable;
 
 /// A named supervisor: what stays of it while its actor comes and goes.
 pub(crate) struct Supervisor {
@@ -232,7 +233,11 @@ impl State {
                 let error = format!("more than {most} deaths of residents in {within}: `{name}`: {reason}");
                 return Err(error.into());
             }
-            tracing::warn!(resident = pool.name(), reason, "a resident has died and is restarted");
+            log_warn!(
+                resident = %printable(pool.name()),
+                reason = %printable(&reason),
+                "a resident has died and is restarted"
+            );
             match self.start(resident, place, myself).await {
                 Ok(()) => return Ok(()),
                 Err(error) => reason = error.to_string(),

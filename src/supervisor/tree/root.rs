@@ -18,6 +18,7 @@ use crate::supervisor::message::Wake;
 use crate::supervisor::run::LOOK_AGAIN;
 use crate::supervisor::run::YIELD_GRACE;
 use crate::supervisor::timer::Timer;
+use crate::user_code::printable;
 
 /// Owns the supervisors: starts them, restarts those that die, and takes everything down in the end, children first.
 ///
@@ -120,15 +121,19 @@ impl State {
         while self.tree.phase() < Phase::Stopping {
             let last = format!("supervisor `{}`: {reason}", supervisor.name());
             if !self.deaths.bearable(self.tree.intensity, self.started.elapsed()) {
-                tracing::error!(
-                    supervisor = supervisor.name(),
-                    reason,
+                log_error!(
+                    supervisor = %printable(supervisor.name()),
+                    reason = %printable(&reason),
                     "one death too many: the system stops"
                 );
                 self.failure = Some(SystemError::escalated(self.tree.intensity, last));
                 return self.tree.gate.stop();
             }
-            tracing::warn!(supervisor = supervisor.name(), reason, "a supervisor has died and is restarted");
+            log_warn!(
+                supervisor = %printable(supervisor.name()),
+                reason = %printable(&reason),
+                "a supervisor has died and is restarted"
+            );
             supervisor.count_restart();
             let tree = Arc::clone(&self.tree);
             match select(pin!(self.start(&supervisor, myself)), pin!(tree.gate.drain_begins())).await {

@@ -20,7 +20,7 @@ use crate::supervisor::run::seat::Moment;
 use crate::supervisor::run::staff::Member;
 use crate::supervisor::run::state::Run;
 use crate::supervisor::run::work::Work;
-use crate::user_code::{Contained, contain};
+use crate::user_code::{Contained, contain, printable};
 
 /// Polls the stream of the items, so that nobody else has to, and puts down what arrives. It has a seat, in which it makes
 /// no attempts, and is ended with its run like any child.
@@ -36,7 +36,7 @@ pub(in crate::supervisor::run) async fn hire(
         Ok((actor, _)) => HashMap::from([(actor.get_id(), Member { actor, bench, opened: 1 })]),
         Err(error) => {
             // What it was to do is dropped by now, and has stopped the run.
-            tracing::error!(%error, "the usher could not be started");
+            log_error!(error = %printable(&error), "the usher could not be started");
             HashMap::new()
         }
     }
