@@ -1,17 +1,20 @@
 //! The journals that a system can be given.
 
+use std::any::TypeId;
 #[cfg(feature = "sled")]
 use std::fmt;
 #[cfg(feature = "sled")]
 use std::io;
 #[cfg(feature = "sled")]
 use std::path::Path;
+use std::sync::Arc;
 #[cfg(feature = "sled")]
 use std::time::Duration;
 
 #[cfg(feature = "sled")]
 use super::JournalError;
-use super::contract::Durability;
+use super::contract::{Durability, Journal};
+use super::foreign::Foreign;
 use super::local::{Embedded, Local};
 #[cfg(feature = "sled")]
 use super::sled::SledStore;
@@ -181,5 +184,20 @@ impl Embedded for MemoryJournal {
 
     fn promises(&self) -> Durability {
         Durability::Memory
+    }
+}
+
+/// The journal as a system calls it: one that is not the crate's own is contained. Those of the crate call no code of the
+/// user's but clocks and wakers, which they contain themselves.
+pub(crate) fn contained<J: Journal>(journal: J) -> Arc<dyn Journal> {
+    let of_the_crate = [
+        TypeId::of::<MemoryJournal>(),
+        #[cfg(feature = "sled")]
+        TypeId::of::<SledJournal>(),
+    ];
+    if of_the_crate.contains(&TypeId::of::<J>()) {
+        Arc::new(journal)
+    } else {
+        Arc::new(Foreign::new(journal))
     }
 }

@@ -31,6 +31,11 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + 
 /// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over, and those that
 ///   somebody discards.
 ///
+/// - **A panic costs its request.** A system contains every call of a journal that is not the crate's own, every poll of what
+///   it returns, and its drop. The request has failed with the kind
+///   [`Panicked`](super::JournalErrorKind::Panicked), and may be made again; where [`changes`](Journal::changes) panics or ends
+///   before the journal is closed, it is called again a second later. Nothing bounds how long an answer takes.
+///
 /// # Lives
 ///
 /// A journal belongs to one system and has one life: [`start`](Journal::start) begins it and raises the epoch,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::outcome::BoxError;
+use crate::user_code::{Contained, chain, debug};
 
 /// Why a journal could not be opened, read or written.
 ///
@@ -16,7 +17,8 @@ pub struct JournalError {
     kind: JournalErrorKind,
     path: Option<PathBuf>,
     set_aside: Option<PathBuf>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    /// It may be the user's, within an error of input or output.
+    source: Option<Arc<Contained<BoxError>>>,
 }
 
 /// What is wrong with a journal.
@@ -42,6 +44,8 @@ pub enum JournalErrorKind {
     Closed,
     /// Any other error of the file system.
     Io,
+    /// A journal that is not the crate's own panicked. What was asked of it may have been recorded or not.
+    Panicked,
 }
 
 impl JournalError {
@@ -57,7 +61,7 @@ impl JournalError {
     }
 
     pub(crate) fn because(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(Arc::from(source.into()));
+        self.source = Some(Arc::new(Contained::new(source.into())));
         self
     }
 
@@ -66,6 +70,10 @@ impl JournalError {
     pub(crate) fn moved_to(mut self, path: &Path) -> Self {
         self.set_aside = Some(path.to_owned());
         self
+    }
+
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref()?.get().map(|error| error.as_ref() as _)
     }
 
     /// What is wrong.
@@ -119,6 +127,7 @@ impl fmt::Display for JournalError {
             JournalErrorKind::NewerFormat => " was written by a newer version of this crate",
             JournalErrorKind::Closed => " is closed: its system has ended",
             JournalErrorKind::Io => " could not be read or written",
+            JournalErrorKind::Panicked => " panicked: what was asked of it may have been recorded or not",
         })?;
         if let Some(path) = &self.set_aside {
             write!(
@@ -127,28 +136,27 @@ impl fmt::Display for JournalError {
                 path.display()
             )?;
         }
-        let mut next = f.alternate().then(|| self.source.as_deref().map(|error| error as _)).flatten();
-        while let Some(error) = next {
-            write!(f, ": {error}")?;
-            next = std::error::Error::source(error);
+        match self.cause() {
+            Some(cause) if f.alternate() => write!(f, ": {}", chain(cause)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl fmt::Debug for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.cause().map(|cause| debug(cause, f.alternate()));
         f.debug_struct("JournalError")
             .field("kind", &self.kind)
             .field("path", &self.path)
             .field("set_aside", &self.set_aside)
-            .field("source", &self.source)
+            .field("source", &source)
             .finish()
     }
 }
 
 impl std::error::Error for JournalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|error| error as _)
+        self.cause()
     }
 }

@@ -11,6 +11,7 @@
 //! | [`Terms`] | what is promised for a launch when it is recorded |
 //! | `intent` | what is recorded of a launch (`Head`), and how it moves from state to state (`step`): pure |
 //! | `local` | a journal over a store of this process: group commit, recovery, indexes |
+//! | `foreign` | a journal that is not the crate's own, with every call contained |
 //! | `record` | how a record stands in a store; the only place that names bincode |
 //! | `store`, `sled` | pairs of keys and values, in memory and on disk |
 //! | `transfer` | launches as lines of JSON: out of a directory, and into a new one |
@@ -23,6 +24,7 @@ mod contract;
 mod error;
 mod exchange;
 pub(crate) mod failpoint;
+mod foreign;
 mod intent;
 mod launch_record;
 mod local;
@@ -41,6 +43,7 @@ mod transfer;
 pub use backend::MemoryJournal;
 #[cfg(feature = "sled")]
 pub use backend::SledJournal;
+pub(crate) use backend::contained;
 pub use clock::WallClock;
 pub use contract::{Answer, Capabilities, Durability, Journal, Scope};
 pub use error::{JournalError, JournalErrorKind};

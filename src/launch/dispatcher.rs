@@ -6,16 +6,18 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, Either, select};
+use tokio::time::sleep;
 
 use super::begun::Begun;
 use super::bytes::Runnable;
 use super::doubts::Doubts;
 use super::life::Life;
+use super::patience::{Patience, is_transient};
 use super::room::Room;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
-use crate::supervisor::tree::{Service, Tree};
+use crate::supervisor::tree::{Phase, Service, Tree};
 use crate::sync::lock;
 use crate::user_code::printable_in_full;
 
@@ -90,7 +92,13 @@ impl Dispatcher {
         // What an earlier life has started ends before it is started again.
         let bodies = self.bodies.clone();
         if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
-            self.give_back().await?;
+            let mut patience = Patience::default();
+            while let Err(error) = self.give_back().await {
+                if !is_transient(&error) || tree.phase() > Phase::Running {
+                    return Err(error);
+                }
+                sleep(patience.next()).await;
+            }
             let begun = Arc::<Begun>::default();
             *lock(&self.begun) = Arc::clone(&begun);
             Life::new(Arc::clone(&self), Arc::clone(tree), begun).live().await?;

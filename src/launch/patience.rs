@@ -21,7 +21,8 @@ impl Patience {
     }
 }
 
-/// Whether the same may work again later without anybody's doing in this process: the disk is full, for example.
+/// Whether the same may work again later without a change in this process: the disk is full, for example, or a journal of the
+/// user's panicked, which costs that request.
 pub(super) fn is_transient(error: &JournalError) -> bool {
-    matches!(error.kind(), JournalErrorKind::DiskFull | JournalErrorKind::Io)
+    matches!(error.kind(), JournalErrorKind::DiskFull | JournalErrorKind::Io | JournalErrorKind::Panicked)
 }

@@ -141,7 +141,7 @@ impl fmt::Debug for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = debug(self.source(), f.alternate());
         f.debug_struct("AgentError")
-            .field("source", &format_args!("{source}"))
+            .field("source", &source)
             .field("reaction", &self.reaction)
             .field("code", &self.code)
             .finish()

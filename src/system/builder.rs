@@ -13,7 +13,7 @@ use super::json::{Registrable, json_view};
 use super::start_error::{Problem, StartError};
 use super::supervisor::SupervisorBuilder;
 use crate::agent::AgentRef;
-use crate::journal::{Journal, Scope, WallClock};
+use crate::journal::{Journal, Scope, WallClock, contained};
 use crate::launch::{Launcher, bytes_view};
 use crate::policy::Intensity;
 use crate::supervisor::tree::{Annex, Parent, Tree};
@@ -94,10 +94,15 @@ impl Builder {
     /// Gives the system a journal, and with it launches: a [`SledJournal`](crate::SledJournal), a
     /// [`MemoryJournal`](crate::MemoryJournal) for tests, or another [`Journal`]. It belongs to this system, and is closed when that ends.
     ///
+    /// A journal that is not the crate's own may panic: that is the error of the request, of the kind
+    /// [`Panicked`](crate::JournalErrorKind::Panicked), and what the system asks of it by itself is asked again, after 50 ms to
+    /// 1 s. A request that is never answered is waited for without a limit: a claim holds up all launches of its supervisor, an
+    /// outcome holds the slot of its launch, and the end of the system waits for [`closed`](Journal::closed).
+    ///
     /// Launches run under a supervisor with the name `main`, which is created unless it is built by that name, or under the one
     /// that was [given their agent](SupervisorBuilder::launches_of).
     pub fn journal(mut self, journal: impl Journal) -> Self {
-        self.journal = Some(Arc::new(journal));
+        self.journal = Some(contained(journal));
         self
     }
 

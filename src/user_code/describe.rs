@@ -40,10 +40,19 @@ pub(crate) fn display(value: &(impl Display + ?Sized)) -> String {
 }
 
 /// What a value's `Debug` says, as [`display`] does.
-pub(crate) fn debug(value: &(impl Debug + ?Sized), alternate: bool) -> String {
-    match alternate {
+pub(crate) fn debug(value: &(impl Debug + ?Sized), alternate: bool) -> Verbatim {
+    Verbatim(match alternate {
         true => within(LONGEST, "Debug", format_args!("{value:#?}")),
         false => within(LONGEST, "Debug", format_args!("{value:?}")),
+    })
+}
+
+/// A text that is the `Debug` of something.
+pub(crate) struct Verbatim(String);
+
+impl Debug for Verbatim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
