@@ -10,6 +10,7 @@ use super::error::CallError;
 use super::pool::Turn;
 use crate::agent::{AgentContext, Body};
 use crate::outcome::AgentError;
+use crate::user_code::discard;
 
 /// How long an actor that has dropped a request may take to show that it has died of it.
 const LAST_BREATH: Duration = Duration::from_millis(50);
@@ -77,7 +78,7 @@ impl<A: Actor, R: Send + 'static> Drop for Call<A, R> {
                 let _ = actor.wait(None).await;
             } else {
                 // Comes when the actor answers, drops the request, or ends.
-                let _ = answer.await;
+                discard(answer.await);
             }
             drop((callee, body));
         });

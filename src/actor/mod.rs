@@ -17,6 +17,7 @@
 mod call;
 mod error;
 mod fallible;
+mod guarded;
 mod link;
 mod pool;
 mod resident;

@@ -11,13 +11,14 @@ use tokio::time::timeout;
 
 use super::call::{Call, Callee};
 use super::error::CallError;
+use super::guarded::Guarded;
 use super::spawned::is_alive;
 use super::{Make, Message};
 use crate::agent::{Agent, AgentContext};
 use crate::outcome::AgentError;
 use crate::supervisor::tree::Resident;
 use crate::sync::lock;
-use crate::user_code::contain;
+use crate::user_code::{Contained, contain};
 
 /// The actors of a resident. It stays while they come and go.
 pub(super) struct Pool<A: Actor> {
@@ -100,7 +101,8 @@ impl<A: Actor> Resident for Pool<A> {
             let failed = |reason: String| SpawnErr::StartupFailed(reason.into());
             // Called in the supervisor, which must not die of it.
             let (actor, arguments) = contain(|| (self.make)()).map_err(failed)?;
-            let started = A::spawn_linked(None, actor, arguments, supervisor);
+            let (actor, arguments) = (Guarded::new(actor), Contained::new(arguments));
+            let started = Guarded::spawn_linked(None, actor, arguments, supervisor);
             let Ok(started) = timeout(self.start_limit, started).await else {
                 let limit = humantime::format_duration(self.start_limit);
                 return Err(failed(format!("its `pre_start` took longer than {limit}")));

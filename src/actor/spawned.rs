@@ -10,11 +10,13 @@ use ractor::{Actor, ActorRef, ActorStatus, RpcReplyPort, SpawnErr};
 use super::call::{Call, Callee};
 use super::error::CallError;
 use super::fallible::Fallible;
+use super::guarded::Guarded;
 use super::{Make, Message};
 use crate::agent::{Agent, AgentContext, AgentRef, IntoAgent};
 use crate::outcome::AgentError;
 use crate::supervisor::Host;
 use crate::sync::lock;
+use crate::user_code::{Contained, display};
 
 /// Makes an agent of an actor that lives within a run.
 ///
@@ -119,10 +121,11 @@ impl<A: Actor, I, R> Spawned<A, I, R> {
             }
         }
         let (actor, arguments) = (self.make)();
-        let spawned = A::spawn_linked(None, actor, arguments, host.invite()).await;
+        let (actor, arguments) = (Guarded::new(actor), Contained::new(arguments));
+        let spawned = Guarded::spawn_linked(None, actor, arguments, host.invite()).await;
         let (actor, _) = spawned.map_err(|error| match error {
-            SpawnErr::StartupFailed(error) => not_started(error.to_string()),
-            error => not_started(error.to_string()),
+            SpawnErr::StartupFailed(error) => not_started(display(&error)),
+            error => not_started(display(&error)),
         })?;
         let mut living = lock(&self.living);
         if living.len() == living.capacity() {

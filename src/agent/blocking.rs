@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Agent, AgentContext, body::Body};
 use crate::outcome::AgentError;
+use crate::user_code::{Contained, contain};
 
 /// Makes an agent of a synchronous function: it runs on a blocking thread of the runtime, where it may compute, read
 /// files or wait without holding up anything else. (`block_in_place` within an async agent does not replace it: more
@@ -69,16 +70,21 @@ where
         reason = "the one place where code leaves its child; the child counts it as a body and answers for it"
     )]
     async fn run(&self, input: I, cx: AgentContext) -> Result<O, AgentError> {
-        let (run, ticket) = (Arc::clone(&self.run), Ticket::new(cx.enter_body()));
+        let (run, ticket) = (Contained::new(Arc::clone(&self.run)), Ticket::new(cx.enter_body()));
         let _take_back = TakeBack(ticket.clone());
+        let mut input = Contained::new(input);
+        // Contained on that thread: what the function leaves there is dropped by the runtime if the attempt is gone.
         let thread = tokio::task::spawn_blocking(move || {
-            let _body = ticket.redeem()?;
-            Some(run(input, cx))
+            let body = ticket.redeem()?;
+            let (run, input) = (run.get()?, input.take()?);
+            let result = contain(|| run(input, cx)).map(|result| Contained::new(result));
+            drop(body);
+            Some(result)
         });
-        match thread.await {
-            Ok(Some(result)) => result,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Ok(None) | Err(_) => {
+        match thread.await.ok().flatten().map(|result| result.map(|mut result| result.take())) {
+            Some(Ok(Some(result))) => result,
+            Some(Err(panic)) => resume_unwind(Box::new(panic)),
+            Some(Ok(None)) | None => {
                 Err(AgentError::fatal("the runtime shut down before the blocking function could run"))
             }
         }

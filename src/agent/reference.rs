@@ -1,6 +1,7 @@
 //! The shared, type-erased form of an agent.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use futures::future::BoxFuture;
 use super::{Agent, AgentContext};
 use crate::outcome::AgentError;
 use crate::policy::{Restart, positive};
+use crate::user_code::Contained;
 
 /// A restart policy, and how to copy an input for it: so only `.restart` asks for `Clone`.
 pub(crate) struct Copying<I> {
@@ -41,9 +43,15 @@ pub(crate) trait DynAgent<I, O>: Send + Sync {
     ) -> BoxFuture<'static, Result<O, AgentError>>;
 }
 
-impl<A: Agent> DynAgent<A::Input, A::Output> for A {
+/// An agent whose drop is contained, wherever the last reference to it is dropped.
+struct Shared<A>(Contained<A>);
+
+impl<A: Agent> DynAgent<A::Input, A::Output> for Shared<A> {
     fn attempt(&self, input: A::Input, cx: AgentContext) -> BoxFuture<'_, Result<A::Output, AgentError>> {
-        Box::pin(self.run(input, cx))
+        match self.0.get() {
+            Some(agent) => Box::pin(agent.run(input, cx)),
+            None => Box::pin(ready(Err(gone()))),
+        }
     }
 
     fn attempt_owned(
@@ -51,8 +59,18 @@ impl<A: Agent> DynAgent<A::Input, A::Output> for A {
         input: A::Input,
         cx: AgentContext,
     ) -> BoxFuture<'static, Result<A::Output, AgentError>> {
-        Box::pin(async move { self.run(input, cx).await })
+        Box::pin(async move {
+            match self.0.get() {
+                Some(agent) => agent.run(input, cx).await,
+                None => Err(gone()),
+            }
+        })
     }
+}
+
+/// No attempt of an agent that is being dropped can be made.
+fn gone() -> AgentError {
+    AgentError::fatal("the agent is being dropped")
 }
 
 /// A shared agent and its default policies, typed by what goes in (`I`) and what comes out (`O`).
@@ -81,7 +99,13 @@ impl<I: Send + 'static, O: Send + 'static> AgentRef<I, O> {
     /// Shares `agent`.
     pub fn new(agent: impl Agent<Input = I, Output = O>) -> Self {
         let name = agent.name().into();
-        Self { name, agent: Arc::new(agent), timeout: None, restart: None, at_most_once: false }
+        Self {
+            name,
+            agent: Arc::new(Shared(Contained::new(agent))),
+            timeout: None,
+            restart: None,
+            at_most_once: false,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::agent::{AgentContext, AgentRef, Copying, IntoAgent, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
 use crate::supervisor::{Policy, Source, Work};
+use crate::user_code::contain;
 
 /// Runs one agent for each item: items first, agent last.
 ///
@@ -128,6 +129,9 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Repeatable for ForEach<I, O> 
 
 impl<I, O> fmt::Debug for ForEach<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ForEach").field("agent", &self.agent).field("items", &self.items.size_hint()).finish()
+        f.debug_struct("ForEach")
+            .field("agent", &self.agent)
+            .field("items", &contain(|| self.items.size_hint()).unwrap_or_default())
+            .finish()
     }
 }

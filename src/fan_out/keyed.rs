@@ -14,6 +14,7 @@ use crate::agent::{AgentRef, Copying, Roster};
 use crate::outcome::Outcome;
 use crate::policy::Restart;
 use crate::supervisor::Source;
+use crate::user_code::key_of;
 
 /// Items under unique keys, collected so that the keys could be checked. [`FanOut::keyed`] makes it.
 pub struct Keyed<I, O> {
@@ -33,7 +34,8 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEach<I, O>> {
     /// [`DuplicateKey`] if two items have the same key. Nothing has run.
     ///
     /// # Panics
-    /// If `key`, the key's `to_string` or the iterator of the items panics. Nothing has run.
+    /// If `key`, the key's `Display` or the iterator of the items panics, or the `Display` fails or writes more than 1 MiB. Nothing
+    /// has run.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,13 +50,13 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEach<I, O>> {
     /// assert_eq!(twice.unwrap_err().key(), "x");
     /// # Ok(()) }
     /// ```
-    pub fn keyed<K: ToString>(self, key: impl Fn(&I) -> K) -> Result<FanOut<Keyed<I, O>>, DuplicateKey> {
+    pub fn keyed<K: fmt::Display>(self, key: impl Fn(&I) -> K) -> Result<FanOut<Keyed<I, O>>, DuplicateKey> {
         self.try_map(|ForEach { agent, items, restart }| {
             let items: Vec<I> = items.collect();
             let mut seen = HashSet::with_capacity(items.len());
             let mut keys = Vec::with_capacity(items.len());
             for item in &items {
-                let key: Arc<str> = key(item).to_string().into();
+                let key = key_of(&key(item));
                 if !seen.insert(Arc::clone(&key)) {
                     return Err(DuplicateKey { key });
                 }

@@ -19,7 +19,7 @@ use crate::agent::{AgentRef, Copying, Keys, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
 use crate::supervisor::Source;
-use crate::user_code::discard;
+use crate::user_code::{discard, key_of};
 
 /// Items of a stream under keys that are checked as they arrive. [`FanOut::keyed`] makes it.
 pub struct KeyedStream<I, O> {
@@ -42,7 +42,7 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEachStream<I, O>> {
     /// 10⁻²⁶. The key itself is kept until its outcome has been
     /// handed over, so that a [`stream`](FanOut::stream) holds few of them.
     ///
-    /// If `key`, or the key's `to_string`, panics, this ends the list as a panic of the stream does. That last outcome has
+    /// If `key`, or the key's `Display`, panics or fails, or writes more than 1 MiB, this ends the list as a panic of the stream does. That last outcome has
     /// an empty key.
     ///
     /// ```
@@ -60,12 +60,12 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEachStream<I, O>> {
     /// assert!(matches!(failure.cause(), Cause::Failed(error) if error.downcast_ref::<DuplicateKey>().is_some()));
     /// # }
     /// ```
-    pub fn keyed<K: ToString>(
+    pub fn keyed<K: fmt::Display>(
         self,
         mut key: impl FnMut(&I) -> K + Send + 'static,
     ) -> FanOut<KeyedStream<I, O>> {
         self.map(|ForEachStream { agent, items, restart }| {
-            let key: KeyOf<I> = Box::new(move |item| key(item).to_string().into());
+            let key: KeyOf<I> = Box::new(move |item| key_of(&key(item)));
             KeyedStream { agent, items, key, restart }
         })
     }

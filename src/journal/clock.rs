@@ -1,37 +1,44 @@
 //! The clock of what is stored.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::intent::Millis;
+use crate::sync::lock;
+use crate::user_code::{Contained, contain};
 
 /// The clock of all times that a journal stores: that of the machine, unless a test brings its own.
 ///
 /// Waits for a span do not depend on it within a process; they are tokio's. Waits for a time do: the clock is looked at now and
 /// then.
-#[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+#[derive(Clone, Default)]
+pub struct WallClock(Option<Arc<Given>>);
+
+/// A clock that is not that of the machine.
+struct Given {
+    read: Contained<Box<dyn Fn() -> SystemTime + Send + Sync>>,
+    /// What it gave last, which stands where it panics.
+    last: Mutex<Option<SystemTime>>,
+}
 
 impl WallClock {
     /// A clock that reads what `read` gives, which may step in both directions, as the clock of a machine does.
     pub fn new(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+        Self(Some(Arc::new(Given { read: Contained::new(Box::new(read)), last: Mutex::default() })))
     }
 
-    /// The time.
+    /// The time. Where `read` panics it is the one that it gave last, or that of the machine if it gave none.
     pub fn now(&self) -> SystemTime {
-        (self.0)()
+        let Some(given) = &self.0 else { return SystemTime::now() };
+        let read = given.read.get().and_then(|read| contain(read).ok());
+        let mut last = lock(&given.last);
+        *last = read.or(*last);
+        last.unwrap_or_else(SystemTime::now)
     }
 
     pub(crate) fn millis(&self) -> Millis {
         to_millis(self.now())
-    }
-}
-
-impl Default for WallClock {
-    fn default() -> Self {
-        Self::new(SystemTime::now)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes into a journal and comes out of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ pub use super::intent::Refused;
 use super::launch_record::EndedBy;
 use super::terms::{Due, Terms};
 use crate::outcome::LaunchId;
+use crate::outcome::digest::Digested;
 
-/// A launch that is to be recorded.
-#[derive(Debug, Clone, PartialEq)]
+/// A launch that is to be recorded. `Debug` shows the length and the digest of the input instead of it.
+#[derive(Clone, PartialEq)]
 pub struct Intent {
     /// The name of the agent, of at most 256 bytes.
     pub agent: String,
@@ -23,6 +25,20 @@ pub struct Intent {
     pub due: Due,
     /// What is promised for it.
     pub terms: Terms,
+}
+
+impl fmt::Debug for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { agent, key, input, digest, due, terms } = self;
+        f.debug_struct("Intent")
+            .field("agent", agent)
+            .field("key", key)
+            .field("input", &Digested(input))
+            .field("digest", &format_args!("{digest:032x}"))
+            .field("due", due)
+            .field("terms", terms)
+            .finish()
+    }
 }
 
 /// What became of an intent.
@@ -41,8 +57,8 @@ pub enum Appended {
 /// An attempt that is to be made: recorded, and nobody else's.
 ///
 /// The number of the attempt and the epoch fence it: whoever concludes an attempt that is not the launch's last one, or of
-/// an earlier epoch, is refused.
-#[derive(Debug, Clone, PartialEq)]
+/// an earlier epoch, is refused. `Debug` shows the length and the digest of the input instead of it.
+#[derive(Clone, PartialEq)]
 pub struct Claim {
     /// The launch.
     pub id: LaunchId,
@@ -58,6 +74,21 @@ pub struct Claim {
     pub input: Vec<u8>,
     /// What was promised for the launch.
     pub terms: Terms,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, attempt, epoch, agent, key, input, terms } = self;
+        f.debug_struct("Claim")
+            .field("id", id)
+            .field("attempt", attempt)
+            .field("epoch", epoch)
+            .field("agent", agent)
+            .field("key", key)
+            .field("input", &Digested(input))
+            .field("terms", terms)
+            .finish()
+    }
 }
 
 /// An agent whose launches are wanted, and how many of them there is room for.

@@ -35,14 +35,14 @@ pub enum LaunchErrorKind {
     },
     /// The key is empty, or longer than a key may be, in bytes.
     BadKey {
-        /// How long it is.
+        /// How long it is, or 1 MiB if it is longer.
         bytes: usize,
         /// How long it may be.
         limit: usize,
     },
     /// The name of the lane is empty, or longer than one may be, in bytes.
     BadLane {
-        /// How long it is.
+        /// How long it is, or 1 MiB if it is longer.
         bytes: usize,
         /// How long it may be.
         limit: usize,

@@ -1,10 +1,12 @@
 //! What can be said of a launch, beside its key.
 
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use super::request::Launch;
 use crate::journal::{Delivery, Due};
 use crate::policy::{Restart, positive};
+use crate::user_code::name_of;
 
 impl<O> Launch<O> {
     /// Starts it no earlier than this span after it is recorded; as soon as there is a slot unless set.
@@ -43,8 +45,11 @@ impl<O> Launch<O> {
     /// requeued goes back to its place, which is before all that were recorded after it. Lanes belong to the journal:
     /// launches of different agents may share one, and then wait for each other. An agent should not wait for the outcome of
     /// a launch that it has put behind its own in the same lane: that does not start before it has ended.
-    pub fn lane(mut self, name: impl ToString) -> Self {
-        self.terms.lane = Some(name.to_string());
+    ///
+    /// # Panics
+    /// If the `Display` of the name panics or fails.
+    pub fn lane(mut self, name: impl Display) -> Self {
+        self.terms.lane = Some(name_of(&name));
         self
     }
 

@@ -16,6 +16,7 @@ use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
 use crate::outcome::digest;
 use crate::policy::Restart;
+use crate::user_code::name_of;
 
 /// How long a key may be, in bytes.
 const LONGEST_KEY: usize = 512;
@@ -88,17 +89,23 @@ impl<O> Launch<O> {
     /// Launching again under the same key with the same input gives the same launch, which runs once, and a ticket that says
     /// that it [was there](Ticket::is_known); with another input it is an error. What else is said of a launch that was there,
     /// such as its delay, changes nothing.
-    pub fn key(mut self, key: impl ToString) -> Self {
-        self.key = Some(key.to_string());
+    ///
+    /// # Panics
+    /// If the `Display` of the key panics or fails.
+    pub fn key(mut self, key: impl fmt::Display) -> Self {
+        self.key = Some(name_of(&key));
         self
     }
 
     /// A name for this launch among those of the attempt that makes it, of 1 to 256 bytes; see
     /// [`AgentContext::launch`](crate::AgentContext::launch). It has no effect on a launch with a [key](Launch::key), nor on
     /// one that comes from outside of an attempt.
-    pub fn label(mut self, label: impl ToString) -> Self {
+    ///
+    /// # Panics
+    /// If the `Display` of the label panics or fails.
+    pub fn label(mut self, label: impl fmt::Display) -> Self {
         if let Some(origin) = &mut self.origin {
-            origin.label = Some(label.to_string());
+            origin.label = Some(name_of(&label));
         }
         self
     }

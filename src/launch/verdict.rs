@@ -1,12 +1,15 @@
 //! What a hook says of a launch that nobody knows the end of.
 
+use std::fmt;
+
 use crate::agent::{Agent, AgentContext, AgentRef, Payload};
 use crate::journal::LaunchRecord;
 use crate::outcome::AgentError;
 
 /// What shall become of an [ambiguous](crate::LaunchStatus::Ambiguous) launch, in the words of a
-/// [`Ticket`](crate::Ticket). A [hook](crate::Builder::when_ambiguous) says so; `O` is the output of the launched agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// [`Ticket`](crate::Ticket). A [hook](crate::Builder::when_ambiguous) says so; `O` is the output of the launched agent, which
+/// `Debug` does not show.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict<O> {
     /// It stays as it is, and somebody decides by hand.
     Leave,
@@ -16,6 +19,17 @@ pub enum Verdict<O> {
     Settle(O),
     /// Nobody wants to know any more: it is removed, as with [`Ticket::discard`](crate::Ticket::discard).
     Discard,
+}
+
+impl<O> fmt::Debug for Verdict<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leave => "Leave",
+            Self::Requeue => "Requeue",
+            Self::Settle(_) => "Settle(..)",
+            Self::Discard => "Discard",
+        })
+    }
 }
 
 /// A hook as its service has it: outputs are bytes.

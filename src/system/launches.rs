@@ -1,5 +1,6 @@
 //! What a system tells of launches that were made: as a list, and one by its id, its key, or the name of its result.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::System;
@@ -7,6 +8,7 @@ use crate::agent::{AgentRef, Payload};
 use crate::journal::{JournalError, LaunchFilter};
 use crate::launch::{Launches, Ticket, TicketError};
 use crate::outcome::{LaunchId, Outcome};
+use crate::user_code::name_of;
 
 impl System {
     /// The recorded launches that a filter means: to count, to read page by page, and to decide about those that need it.
@@ -27,15 +29,18 @@ impl System {
     /// # Errors
     /// [`JournalError`], if the journal cannot be read.
     ///
+    /// # Panics
+    /// If the `Display` of the key panics or fails.
+    ///
     /// # Cancel safety
     /// It only reads.
     pub async fn ticket_by_key<I: Payload, O: Payload>(
         &self,
         agent: &AgentRef<I, O>,
-        key: impl ToString,
+        key: impl Display,
     ) -> Result<Option<Ticket<O>>, JournalError> {
         let Some(journal) = self.journal() else { return Ok(None) };
-        let (agent, key) = (agent.shared_name(), key.to_string());
+        let (agent, key) = (agent.shared_name(), name_of(&key));
         let record = journal.by_key(&agent, &key).await?;
         Ok(record.map(|record| Ticket::new(Arc::clone(&journal), record.id, true)))
     }

@@ -1,7 +1,9 @@
 //! Panics of user code, kept where they happen.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 
 use super::{cut, printable};
 
@@ -10,6 +12,20 @@ use super::{cut, printable};
 pub(crate) fn contain<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     // What the code can have left half done is its own, and is dropped or reported as failed after a panic.
     catch_unwind(AssertUnwindSafe(code)).map_err(message)
+}
+
+/// Runs async code of the user's, from the call that makes its future to the drop of that. A panic becomes its message.
+pub(crate) async fn contain_async<F: Future>(make: impl FnOnce() -> F) -> Result<F::Output, String> {
+    let mut future = Contained::new(Box::pin(contain(make)?));
+    let done = poll_fn(|cx| match future.get_mut().map(|future| contain(|| future.as_mut().poll(cx))) {
+        Some(Ok(polled)) => polled.map(Ok),
+        Some(Err(panic)) => Poll::Ready(Err(panic)),
+        // It is taken nowhere.
+        None => Poll::Pending,
+    });
+    let done = done.await;
+    future.clear();
+    done
 }
 
 /// Drops a value of the user's. A panic in its `Drop` is logged: there is nobody to return it to, and what the value

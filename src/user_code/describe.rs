@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt::{self, Debug, Display, Write};
 use std::iter::successors;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use super::contain;
 
@@ -78,21 +79,36 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     contain(|| error.source()).ok().flatten()
 }
 
-/// The text of a key, a label or the name of a lane. It is called in the code of the caller, so what panics there does so here.
+/// The text of a key, a label or the name of a lane, for which the caller has a limit: beyond 1 MiB it is cut. It is called in
+/// the code of who gives the name, so what panics there does so here.
 ///
 /// # Panics
-/// If the `Display` of the value panics or fails, or writes more than 1 MiB.
+/// If the `Display` of the value panics or fails.
 #[track_caller]
 pub(crate) fn name_of(name: &(impl Display + ?Sized)) -> String {
+    name_and_whether_cut(name).0
+}
+
+/// The text of a key for which there is no other limit than 1 MiB; otherwise as [`name_of`].
+///
+/// # Panics
+/// If the `Display` of the value panics or fails, or writes more than that.
+#[track_caller]
+pub(crate) fn key_of(key: &(impl Display + ?Sized)) -> Arc<str> {
+    let (key, is_cut) = name_and_whether_cut(key);
+    assert!(!is_cut, "a key is longer than 1 MiB, or its `Display` does not end");
+    key.into()
+}
+
+#[track_caller]
+fn name_and_whether_cut(name: &(impl Display + ?Sized)) -> (String, bool) {
     let mut piece = Piece::new(LONGEST_NAME);
     let written = catch_unwind(AssertUnwindSafe(|| write!(piece, "{name}")));
-    assert!(
-        !piece.is_cut,
-        "a key, a label or a name of a lane is longer than 1 MiB, or its `Display` does not end"
-    );
-    let written = written.unwrap_or_else(|panic| resume_unwind(panic));
-    assert!(written.is_ok(), "the `Display` of a key, a label or a name of a lane returned an error");
-    piece.text
+    if !piece.is_cut {
+        let written = written.unwrap_or_else(|panic| resume_unwind(panic));
+        assert!(written.is_ok(), "the `Display` of a key, a label or the name of a lane returned an error");
+    }
+    (piece.text, piece.is_cut)
 }
 
 /// A text of the user's as it is kept: at most 8 KiB of it.

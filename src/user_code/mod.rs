@@ -6,9 +6,9 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`contain`], [`discard`], [`Contained`] | calling and dropping |
+//! | [`contain`], [`contain_async`], [`discard`], [`Contained`] | calling and dropping |
 //! | [`display`], [`debug`], [`chain`], [`causes`] | formatting, into texts of bounded length |
-//! | [`name_of`] | keys, labels and names of lanes |
+//! | [`name_of`], [`key_of`] | keys, labels and names of lanes |
 //! | [`printable`], `log_warn!` and its kin | the log: texts of others are escaped and cut, and a subscriber that panics does no harm |
 
 #[macro_use]
@@ -18,7 +18,7 @@ mod contain;
 mod describe;
 mod printable;
 
-pub(crate) use contain::{Contained, EachContained, contain, discard};
-pub(crate) use describe::{causes, chain, cut, debug, display, name_of};
+pub(crate) use contain::{Contained, EachContained, contain, contain_async, discard};
+pub(crate) use describe::{causes, chain, cut, debug, display, key_of, name_of};
 pub(crate) use log::event;
 pub(crate) use printable::{printable, printable_in_full};

@@ -3,12 +3,14 @@
 //! These are the records of version 1. They are frozen: another field, another order or another type is a version 2, in
 //! structs of its own. `tests/it/fixtures` keeps their bytes.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::bytes;
 use crate::journal::terms::Terms;
+use crate::outcome::digest::Digested;
 use crate::policy::{Backoff, Restart, Trigger};
 
 /// Milliseconds since 1970 for a time, milliseconds for a span.
@@ -39,13 +41,23 @@ pub(crate) struct Head {
 }
 
 /// Where a payload stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stored {
     Here(#[serde(with = "bytes")] Vec<u8>),
     /// In pieces of their own, this many bytes in all.
     InPieces(u64),
     /// It was removed, because nobody needs it any more.
     Gone,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(payload) => write!(f, "Here({:?})", Digested(payload)),
+            Self::InPieces(bytes) => write!(f, "InPieces({bytes})"),
+            Self::Gone => f.write_str("Gone"),
+        }
+    }
 }
 
 /// What was promised for the launch when it was recorded. Later changes of the agent do not change it.

@@ -41,7 +41,7 @@ impl Local {
         match failed {
             Some(error) if claims.is_empty() => return Err(error),
             // Who claims again finds what could not be read.
-            Some(_) => self.news.ready.send_replace(()),
+            Some(_) => self.news.tell_ready(),
             None => {}
         }
         Ok(Claims { claims, next_due })

@@ -13,6 +13,7 @@ use super::owner::Owner;
 use super::plan::Plan;
 use super::waiting::News;
 use crate::journal::{JournalError, JournalErrorKind};
+use crate::user_code::{Contained, EachContained, contain};
 
 /// How many requests may wait at once; more wait outside.
 const MOST_WAITING: usize = 1024;
@@ -84,19 +85,20 @@ impl Committer {
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let closed = || JournalError::new(JournalErrorKind::Closed);
-        let _room = self.room.acquire().await.map_err(|_| closed())?;
+        // Who waits for it is woken when it is given back.
+        let _room = Contained::new(self.room.acquire().await.map_err(|_| closed())?);
         let (sender, answer) = oneshot::channel();
         // Whether or not anybody still waits for the answer.
         let ask = Box::new(move |plan: Result<&mut Plan, &JournalError>, now: Now| match plan {
             Ok(plan) => {
                 let planned = ask(plan, now);
                 let answer = move |durable: Result<(), &JournalError>| {
-                    let _ = sender.send(durable.map_err(JournalError::clone).and(planned));
+                    send(sender, durable.map_err(JournalError::clone).and(planned));
                 };
                 Some(Box::new(answer) as Answer)
             }
             Err(error) => {
-                let _ = sender.send(Err(error.clone()));
+                send(sender, Err(error.clone()));
                 None
             }
         });
@@ -126,6 +128,11 @@ impl Committer {
         // Cancelled only where the runtime ends.
         let _ = closed.await;
     }
+}
+
+/// Answers. The waker of who waits may be the user's: the thread of the store does not end with it.
+fn send<T>(sender: oneshot::Sender<T>, answer: T) {
+    let _ = contain(|| drop(sender.send(answer)));
 }
 
 impl Drop for Committer {
@@ -209,9 +216,9 @@ impl Drop for Ended {
         // Whoever still waits learns it with the request.
         let requests = std::mem::take(&mut queue.requests);
         drop(queue);
-        drop(requests);
+        drop(EachContained(requests));
         // Who waits for news asks again, and learns that there will be none.
-        self.news.ready.send_replace(());
+        self.news.tell_ready();
         self.news.ends.close();
         // At last, because until then a paused clock stands still.
         self.desk.queue().ended = true;

@@ -55,7 +55,7 @@ impl Plan {
     /// The last commit has failed: who claims launches finds out, and so the store is opened again also if nobody else
     /// asks for anything.
     pub(super) fn alarm(&self) {
-        self.news.ready.send_replace(());
+        self.news.tell_ready();
     }
 
     /// Forgets what waits after its commit has failed, but for what somebody was told of.

@@ -63,7 +63,7 @@ impl Plan {
         self.waiting.clear();
         let Untold { pending, ended } = std::mem::take(&mut self.untold);
         if pending {
-            self.news.ready.send_replace(());
+            self.news.tell_ready();
         }
         for id in ended {
             self.ledger.has_ended(id);

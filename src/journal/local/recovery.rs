@@ -66,7 +66,7 @@ impl Plan {
         let running = |id, attempt| self.ledger.running(id).is_some_and(|head| head.attempt == attempt);
         self.attempts.keep(running);
         // What seemed to have failed may be there.
-        self.news.ready.send_replace(());
+        self.news.tell_ready();
         self.news.ends.tell_all();
         Ok(())
     }

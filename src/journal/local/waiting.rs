@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::outcome::LaunchId;
+use crate::user_code::contain;
 
 /// What a commit makes known, whether or not whoever asked for it still waits.
 #[derive(Default)]
@@ -32,6 +33,20 @@ struct Room {
     waiting: usize,
 }
 
+impl News {
+    /// Something has become ready.
+    pub(super) fn tell_ready(&self) {
+        let _ = contain(|| self.ready.send_replace(()));
+    }
+}
+
+impl Room {
+    /// The launch has ended. The waker of who waits may be the user's, and the thread that tells it is that of the store.
+    fn tell(&self) {
+        let _ = contain(|| self.end.cancel());
+    }
+}
+
 impl Waiting {
     /// Waits until the launch's end is told from now on, or nothing will be told any more.
     pub(super) fn wait_for(&self, id: LaunchId) -> impl Future<Output = ()> + Send + use<> {
@@ -52,18 +67,21 @@ impl Waiting {
     /// A launch has ended. Who comes later waits elsewhere: for the next end, if this one is taken back.
     pub(super) fn tell(&self, id: LaunchId) {
         if let Some(room) = lock(&self.rooms).remove(&id) {
-            room.end.cancel();
+            room.tell();
         }
     }
 
     /// It is not known which launches have ended: everybody looks.
     pub(super) fn tell_all(&self) {
-        lock(&self.rooms).drain().for_each(|(_, room)| room.end.cancel());
+        let rooms = std::mem::take(&mut *lock(&self.rooms));
+        rooms.values().for_each(Room::tell);
     }
 
     /// Nobody will be told any more.
     pub(super) fn close(&self) {
-        self.closing.cancel();
+        // Each for itself, before all together: a waker that panics there would keep the rest from being told.
+        self.tell_all();
+        let _ = contain(|| self.closing.cancel());
     }
 
     /// Whether nobody will be told any more.

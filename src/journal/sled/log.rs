@@ -15,6 +15,7 @@
 //! The file has its full length from the beginning: a sync of a file that has become longer waits for the file system's own
 //! journal as well.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,6 @@ const NAME: usize = 11;
 const FRAME: usize = 8;
 
 /// The log of an open store.
-#[derive(Debug)]
 pub(super) struct Log {
     file: File,
     /// Where the next record begins.
@@ -45,6 +45,12 @@ pub(super) struct Log {
     record: Vec<u8>,
     /// The journal's directory, for failpoints.
     journal: PathBuf,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("end", &self.end).field("journal", &self.journal).finish_non_exhaustive()
+    }
 }
 
 /// The commits that the logs of a store hold.

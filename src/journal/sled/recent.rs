@@ -1,6 +1,7 @@
 //! What has changed since sled was told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
 use super::database::Database;
@@ -8,8 +9,14 @@ use crate::journal::JournalError;
 use crate::journal::store::{Change, Each};
 
 /// Changes that the log has and sled has not: of each key the last one. They stand before what sled knows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Recent(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl fmt::Debug for Recent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recent").field("changes", &self.0.len()).finish()
+    }
+}
 
 impl Recent {
     pub(super) fn note(&mut self, batch: &[Change]) {

@@ -8,7 +8,7 @@ use crate::journal::{JournalError, JournalErrorKind};
 
 /// Keeps pairs in memory, with the rules of a store on disk: what is too long is refused, and after a failed commit
 /// there is none before a reopen. It is lost with its process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct MemoryStore {
     pairs: BTreeMap<Vec<u8>, Vec<u8>>,
     failed: Option<JournalErrorKind>,

@@ -1,9 +1,11 @@
 //! What keeps a journal's pairs of keys and values.
 
+use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 
 use crate::journal::JournalError;
+use crate::outcome::digest::Digested;
 
 pub(crate) mod memory;
 
@@ -14,12 +16,21 @@ pub(crate) const LONGEST_VALUE: usize = 4096;
 pub(crate) const LONGEST_KEY: usize = 256;
 
 /// One change of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Sets a value of at most [`LONGEST_VALUE`] bytes under a key of at most [`LONGEST_KEY`].
     Put(Vec<u8>, Vec<u8>),
     /// Removes a key, if it is there.
     Delete(Vec<u8>),
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(key, value) => write!(f, "Put({key:?}, {:?})", Digested(value)),
+            Self::Delete(key) => write!(f, "Delete({key:?})"),
+        }
+    }
 }
 
 impl Change {

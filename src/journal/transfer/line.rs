@@ -27,7 +27,7 @@ impl FirstLine {
 }
 
 /// Everything that is recorded of a launch, with its payloads.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
     id: String,
@@ -62,7 +62,7 @@ enum Stands {
 }
 
 /// The bytes of a payload: JSON as it is, to the byte, and hexadecimal digits for what is not JSON.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Payload<'a> {
     #[serde(borrow)]
@@ -71,7 +71,6 @@ enum Payload<'a> {
 }
 
 /// A launch with its payloads, out of a line.
-#[derive(Debug)]
 pub(super) struct Launch {
     pub(super) id: LaunchId,
     /// With payloads that are [`Stored::Gone`]: they stand beside it.

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::user_code::contain;
+
 /// Counts the outcomes that wait for the consumer, so that the run does not get further ahead of it than it has slots.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -20,7 +22,8 @@ impl Delivery {
     /// An outcome has been put down.
     pub(super) fn arrive(&self) {
         self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.arrived.notify_one();
+        // The waker of the consumer may be the user's, and this is called by a child.
+        let _ = contain(|| self.arrived.notify_one());
     }
 
     /// The consumer has got one. `true` if it has caught up so far that a run which waited for it goes on.

@@ -35,6 +35,7 @@ use super::death::text_of;
 use super::message::Wake;
 use crate::agent::AgentContext;
 use crate::policy::Intensity;
+use crate::user_code::contain;
 
 pub use self::end::{Shutdown, SystemError};
 pub(crate) use self::gate::Admission;
@@ -147,10 +148,14 @@ impl Tree {
 
     /// Notes how the tree has ended. The first note counts.
     fn set_end(&self, end: End) {
-        let first = self.end.send_if_modified(|noted| {
-            let first = noted.is_none();
-            noted.get_or_insert(end);
-            first
+        let mut first = false;
+        // The waker of who waits may be the user's, and must not keep the root from ending.
+        let _ = contain(|| {
+            self.end.send_if_modified(|noted| {
+                first = noted.is_none();
+                noted.get_or_insert(end);
+                first
+            })
         });
         if first {
             self.gate.close();
