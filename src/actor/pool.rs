@@ -23,7 +23,7 @@ use crate::user_code::{Contained, contain};
 /// The actors of a resident. It stays while they come and go.
 pub(super) struct Pool<A: Actor> {
     name: Arc<str>,
-    make: Box<Make<A>>,
+    make: Contained<Box<Make<A>>>,
     start_limit: Duration,
     places: Mutex<Places<A::Msg>>,
     /// An actor has come, or none will come any more.
@@ -45,7 +45,7 @@ impl<A: Actor> Pool<A> {
     pub(super) fn new(name: Arc<str>, make: Box<Make<A>>, instances: usize, start_limit: Duration) -> Self {
         let places = (0..instances).map(|_| Place { actor: None, calls: 0 }).collect();
         let places = Mutex::new(Places { places, closed: false });
-        Self { name, make, start_limit, places, changed: Notify::new() }
+        Self { name, make: Contained::new(make), start_limit, places, changed: Notify::new() }
     }
 
     fn places(&self) -> MutexGuard<'_, Places<A::Msg>> {
@@ -100,7 +100,8 @@ impl<A: Actor> Resident for Pool<A> {
         Box::pin(async move {
             let failed = |reason: String| SpawnErr::StartupFailed(reason.into());
             // Called in the supervisor, which must not die of it.
-            let (actor, arguments) = contain(|| (self.make)()).map_err(failed)?;
+            let Some(make) = self.make.get() else { return Err(failed("it is being dropped".to_owned())) };
+            let (actor, arguments) = contain(make).map_err(failed)?;
             let (actor, arguments) = (Guarded::new(actor), Contained::new(arguments));
             let started = Guarded::spawn_linked(None, actor, arguments, supervisor);
             let Ok(started) = timeout(self.start_limit, started).await else {

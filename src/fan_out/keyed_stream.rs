@@ -19,7 +19,7 @@ use crate::agent::{AgentRef, Copying, Keys, Roster};
 use crate::outcome::{AgentError, Outcome};
 use crate::policy::Restart;
 use crate::supervisor::Source;
-use crate::user_code::{discard, key_of};
+use crate::user_code::{Contained, discard, key_of};
 
 /// Items of a stream under keys that are checked as they arrive. [`FanOut::keyed`] makes it.
 pub struct KeyedStream<I, O> {
@@ -78,9 +78,9 @@ impl<I: Send + 'static, O: Send + 'static> Prepare for KeyedStream<I, O> {
     fn prepare(self, timeout: Option<Duration>) -> Prepared<Self> {
         let keys = Arc::new(Keys::default());
         let items = Checked {
-            items: self.items,
-            key: self.key,
-            arriving: None,
+            items: Contained::new(self.items),
+            key: Contained::new(self.key),
+            arriving: Contained::empty(),
             arrived: 0,
             keys: Arc::clone(&keys),
             seen: Seen::default(),
@@ -127,13 +127,14 @@ fn with_keys<T>(keys: &Keys, results: Vec<T>) -> Vec<(String, T)> {
     results.into_iter().enumerate().map(|(index, result)| (key(index), result)).collect()
 }
 
-/// The items with their keys noted, and an error in the place of those whose key was there before.
+/// The items with their keys noted, and an error in the place of those whose key was there before. Each
+/// part that is the user's is dropped by itself: of two that panic in one drop, the second would end the process.
 struct Checked<I> {
-    items: BoxStream<'static, I>,
-    key: KeyOf<I>,
+    items: Contained<BoxStream<'static, I>>,
+    key: Contained<KeyOf<I>>,
     /// The item whose key is being asked for: if that panics, the item is dropped with the stream and not during the
     /// unwinding, where a panic of its own would end the process.
-    arriving: Option<I>,
+    arriving: Contained<I>,
     arrived: usize,
     keys: Arc<Keys>,
     seen: Seen,
@@ -147,8 +148,11 @@ impl<I> Stream for Checked<I> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        this.arriving = ready!(this.items.as_mut().poll_next(cx));
-        let Some(key) = this.arriving.as_ref().map(&mut this.key) else { return Poll::Ready(None) };
+        let (Some(items), Some(key)) = (this.items.get_mut(), this.key.get_mut()) else {
+            return Poll::Ready(None);
+        };
+        this.arriving = ready!(items.as_mut().poll_next(cx)).into();
+        let Some(key) = this.arriving.get().map(key) else { return Poll::Ready(None) };
         this.keys.put(this.arrived, Arc::clone(&key));
         this.arrived += 1;
         let item = this.arriving.take();
@@ -160,7 +164,7 @@ impl<I> Stream for Checked<I> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.items.size_hint()
+        self.items.get().map_or((0, None), |items| items.size_hint())
     }
 }
 

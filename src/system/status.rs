@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::supervisor::tree::{Phase, Resident, Supervisor, Tree};
+use crate::user_code::printable;
 
 /// What a system is doing, at one moment. [`System::status`](crate::System::status) tells.
 ///
@@ -91,12 +92,12 @@ impl fmt::Display for Status {
         write!(f, "{phase:?}: runs={runs} not_stopped={not_stopped} agents={}", self.agents.len())?;
         for supervisor in &self.supervisors {
             let SupervisorStatus { name, restarts, deaths, .. } = supervisor;
-            write!(f, "\n  supervisor {name}: restarts={restarts} deaths={deaths}")?;
+            write!(f, "\n  supervisor {}: restarts={restarts} deaths={deaths}", printable(name))?;
             if let Some(last) = &supervisor.last_death {
-                write!(f, " last: {last}")?;
+                write!(f, " last: {}", printable(last))?;
             }
             for ResidentStatus { name, instances, alive } in &supervisor.residents {
-                write!(f, "\n    resident {name}: {alive} of {instances} alive")?;
+                write!(f, "\n    resident {}: {alive} of {instances} alive", printable(name))?;
             }
         }
         Ok(())

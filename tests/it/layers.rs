@@ -123,3 +123,16 @@ fn files_stay_small_and_modules_explain_themselves() {
         );
     }
 }
+
+#[test]
+fn code_of_the_user_is_contained_and_logged_in_one_place() {
+    for (path, text) in sources(&src()) {
+        let may = path.starts_with(src().join("user_code"));
+        // sled's own panics are caught where sled is called.
+        let may_catch = may || path.ends_with("journal/sled/database.rs");
+        for line in code(&text) {
+            assert!(may || !line.contains("tracing::"), "{}: {line}", path.display());
+            assert!(may_catch || !line.contains("catch_unwind"), "{}: {line}", path.display());
+        }
+    }
+}

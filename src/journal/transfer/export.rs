@@ -83,7 +83,7 @@ pub(in crate::journal) fn export(path: &Path, to: &mut dyn Write) -> Result<Expo
 
 impl Exported {
     fn skip(&mut self, id: Option<LaunchId>, reason: String) {
-        log_warn!(launch = id.map(tracing::field::display), reason = %printable(&reason), "a damaged record is not exported");
+        log_warn!(launch = id.map_or_else(String::new, |id| id.to_string()), reason = %printable(&reason), "a damaged record is not exported");
         self.damaged += 1;
         if self.skipped.len() < MOST_NAMED {
             self.skipped.push(Skipped { id, reason });

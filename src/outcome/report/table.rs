@@ -1,4 +1,4 @@
-//! Reports as text.
+//! Reports as text: a line for each branch and attempt, so texts of others are escaped.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::{AttemptReport, BranchReport, Counts, Report, RunEnd, RunReport};
+use crate::user_code::printable;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,14 +29,14 @@ impl fmt::Display for RunReport {
 
 impl fmt::Display for BranchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "  {:>4} {}", self.index(), self.agent())?;
+        write!(f, "  {:>4} {}", self.index(), printable(self.agent()))?;
         if let Some(label) = self.label() {
-            write!(f, " `{label}`")?;
+            write!(f, " `{}`", printable(label))?;
         }
         match self.outcome() {
             None => f.write_str(": pending")?,
             Some(Ok(())) => f.write_str(": ok")?,
-            Some(Err(failure)) => write!(f, ": {}", failure.cause())?,
+            Some(Err(failure)) => write!(f, ": {}", printable(failure.cause()))?,
         }
         match self.queue_wait() {
             Some(wait) => writeln!(f, ", queued for {}", Rounded(wait))?,
@@ -54,7 +55,7 @@ impl fmt::Display for AttemptReport {
         }
         match self.failure() {
             None => f.write_str(" ok"),
-            Some(failure) => write!(f, " {}", failure.cause()),
+            Some(failure) => write!(f, " {}", printable(failure.cause())),
         }
     }
 }
