@@ -26,32 +26,49 @@ pub(super) const MARKED: usize = 8;
 
 /// The canonical form of a payload; `None` if it has none, because a string in it is no text or it is nested too deep.
 /// `raw` says whether there may be text in it that serde_json has not written.
-pub(super) fn of(text: &[u8], raw: bool) -> Option<Vec<u8>> {
-    Scan { raw, ..Scan::over(text) }.scan()
+pub(super) fn of(text: &[u8], raw: bool) -> Option<Cow<'_, [u8]>> {
+    if raw { sorted(&normal(text)?, false).map(|form| Cow::Owned(form.into_owned())) } else { sorted(text, false) }
 }
 
-/// The same, with the calls that have written each value before it. If `loose`, the elements of arrays are sorted as well.
+/// The same for two values that are to be compared, with the calls that have written each value before it. If `loose`, the
+/// elements of arrays are sorted as well.
 pub(super) fn marked(text: &[u8], calls: &[(usize, u64)], loose: bool) -> Option<Vec<u8>> {
-    Scan { calls, loose, ..Scan::over(text) }.scan()
+    let mut out = Vec::with_capacity(text.len() + calls.len() * (MARKED + 1));
+    let mut done = 0;
+    for (position, call) in calls {
+        out.extend_from_slice(text.get(done..*position)?);
+        out.push(MARK);
+        out.extend_from_slice(&call.to_be_bytes());
+        done = *position;
+    }
+    out.extend_from_slice(text.get(done..)?);
+    sorted(&out, loose).map(Cow::into_owned)
 }
 
-/// A way through a text, and what is made of it.
-struct Scan<'a> {
+/// A text with sorted keys.
+fn sorted(text: &[u8], loose: bool) -> Option<Cow<'_, [u8]>> {
+    let mut sort = Sort { text, at: 0, loose, out: None, levels: 0, parts: Vec::new(), scratch: Vec::new() };
+    sort.value()?;
+    sort.blanks();
+    (sort.at == text.len()).then(|| sort.out.map_or(Cow::Borrowed(text), Cow::Owned))
+}
+
+/// A way through a text. What it puts in order stays in its place: only the members of one object change theirs.
+struct Sort<'a> {
     text: &'a [u8],
     at: usize,
-    raw: bool,
+    /// Whether the elements of arrays are put in order, too.
     loose: bool,
-    /// The calls that have not been met yet.
-    calls: &'a [(usize, u64)],
-    out: Vec<u8>,
+    /// The text with what has been put in order, once there is something.
+    out: Option<Vec<u8>>,
     levels: usize,
-    /// The members of the objects that are open, and the elements of such arrays where they are sorted.
+    /// The parts of the objects and arrays that are open.
     parts: Vec<Part<'a>>,
     /// Where parts are put in order.
     scratch: Vec<u8>,
 }
 
-/// A part of what is made: a member of an object, or an element of an array.
+/// A member of an object, or an element of an array.
 struct Part<'a> {
     /// The key, decoded.
     key: Cow<'a, [u8]>,
@@ -59,18 +76,7 @@ struct Part<'a> {
     end: usize,
 }
 
-impl<'a> Scan<'a> {
-    fn over(text: &'a [u8]) -> Self {
-        let (out, parts, scratch) = (Vec::with_capacity(text.len()), Vec::new(), Vec::new());
-        Self { text, at: 0, raw: false, loose: false, calls: &[], out, levels: 0, parts, scratch }
-    }
-
-    fn scan(mut self) -> Option<Vec<u8>> {
-        self.value()?;
-        self.blanks();
-        (self.at == self.text.len()).then_some(self.out)
-    }
-
+impl Sort<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -81,15 +87,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The calls that have written what begins here.
     fn marks(&mut self) {
-        while let Some(((at, call), rest)) = self.calls.split_first() {
-            if *at > self.at {
-                return;
-            }
-            self.out.push(MARK);
-            self.out.extend_from_slice(&call.to_be_bytes());
-            self.calls = rest;
+        while self.peek() == Some(MARK) {
+            self.at += MARKED + 1;
         }
     }
 
@@ -99,36 +99,45 @@ impl<'a> Scan<'a> {
         match self.peek()? {
             b'{' => self.object(),
             b'[' => self.array(),
-            b'"' => self.string().map(drop),
-            _ => self.scalar(),
+            b'"' => {
+                self.at += string(self.text.get(self.at..)?)?.0;
+                Some(())
+            }
+            _ => {
+                let length = scalar(self.text.get(self.at..)?);
+                self.at += length;
+                (length > 0).then_some(())
+            }
         }
     }
 
     fn object(&mut self) -> Option<()> {
         self.open()?;
-        let (first, begin) = (self.parts.len(), self.out.len());
+        let first = self.parts.len();
         let mut is_sorted = true;
         self.blanks();
         let mut is_open = self.peek()? != b'}';
         while is_open {
             self.blanks();
-            let start = self.out.len();
+            let start = self.at;
             self.marks();
-            let key = self.string()?;
-            let key = if key.contains(&b'\\') { Cow::Owned(decoded(key)?.into_bytes()) } else { Cow::Borrowed(key) };
+            let (length, is_escaped) = string(self.text.get(self.at..)?)?;
+            let key = self.text.get(self.at + 1..self.at + length - 1)?;
+            let key = if is_escaped { Cow::Owned(decoded(key)?.into_bytes()) } else { Cow::Borrowed(key) };
+            self.at += length;
             self.blanks();
             if self.peek()? != b':' {
                 return None;
             }
-            self.step();
+            self.at += 1;
             self.value()?;
             is_sorted &= self.parts.get(first..)?.last().is_none_or(|last| last.key <= key);
-            self.parts.push(Part { key, start, end: self.out.len() });
+            self.parts.push(Part { key, start, end: self.at });
             is_open = self.goes_on()?;
         }
         if !is_sorted {
             self.parts.get_mut(first..)?.sort_by(|one, other| one.key.cmp(&other.key));
-            self.rearrange(first, begin);
+            self.rearrange(first)?;
         }
         self.parts.truncate(first);
         self.close(b'}')
@@ -136,22 +145,22 @@ impl<'a> Scan<'a> {
 
     fn array(&mut self) -> Option<()> {
         self.open()?;
-        let (first, begin) = (self.parts.len(), self.out.len());
+        let first = self.parts.len();
         self.blanks();
         let mut is_open = self.peek()? != b']';
         while is_open {
-            let start = self.out.len();
+            let start = self.at;
             self.value()?;
             if self.loose {
-                self.parts.push(Part { key: Cow::Borrowed(&[]), start, end: self.out.len() });
+                self.parts.push(Part { key: Cow::Borrowed(&[]), start, end: self.at });
             }
             is_open = self.goes_on()?;
         }
         if self.loose {
-            let out = &self.out;
+            let out = self.out.as_deref().unwrap_or(self.text);
             let text = |part: &Part<'_>| out.get(part.start..part.end);
             self.parts.get_mut(first..)?.sort_by(|one, other| text(one).cmp(&text(other)));
-            self.rearrange(first, begin);
+            self.rearrange(first)?;
             self.parts.truncate(first);
         }
         self.close(b']')
@@ -159,21 +168,22 @@ impl<'a> Scan<'a> {
 
     fn open(&mut self) -> Option<()> {
         self.levels += 1;
-        self.step();
+        self.at += 1;
         (self.levels <= MOST_LEVELS).then_some(())
     }
 
     fn close(&mut self, bracket: u8) -> Option<()> {
         self.levels -= 1;
-        (self.peek()? == bracket).then(|| self.step())
+        self.at += 1;
+        (self.text.get(self.at - 1)? == &bracket).then_some(())
     }
 
-    /// Whether there is another member or element, after the comma.
+    /// Whether there is another part, after the comma.
     fn goes_on(&mut self) -> Option<bool> {
         self.blanks();
         match self.peek()? {
             b',' => {
-                self.step();
+                self.at += 1;
                 Some(true)
             }
             b'}' | b']' => Some(false),
@@ -181,65 +191,101 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Takes one byte over.
-    fn step(&mut self) {
-        self.out.extend(self.peek());
-        self.at += 1;
-    }
-
-    /// Writes the parts from `first` on in the order in which they stand now, from `begin` on.
-    fn rearrange(&mut self, first: usize, begin: usize) {
+    /// Writes the parts from `first` on in the order in which they stand now, where they have stood.
+    fn rearrange(&mut self, first: usize) -> Option<()> {
+        let parts = self.parts.get(first..)?;
+        let Some(start) = parts.iter().map(|part| part.start).min() else { return Some(()) };
+        let end = parts.iter().map(|part| part.end).max().unwrap_or(start);
+        let out = self.out.get_or_insert_with(|| self.text.to_vec());
         self.scratch.clear();
-        for part in self.parts.iter().skip(first) {
+        for part in parts {
             if !self.scratch.is_empty() {
                 self.scratch.push(b',');
             }
-            self.scratch.extend_from_slice(self.out.get(part.start..part.end).unwrap_or_default());
+            self.scratch.extend_from_slice(out.get(part.start..part.end)?);
         }
-        self.out.truncate(begin);
-        self.out.extend_from_slice(&self.scratch);
+        // Where raw text had blanks between the parts, they follow now.
+        self.scratch.resize(end - start, b' ');
+        out.get_mut(start..end)?.copy_from_slice(&self.scratch);
+        Some(())
     }
+}
 
-    /// Takes a string over. Gives what stands between its quotation marks.
-    fn string(&mut self) -> Option<&'a [u8]> {
-        if self.peek()? != b'"' {
-            return None;
-        }
-        let rest = self.text.get(self.at + 1..)?;
-        let (mut length, mut is_escaped) = (0, false);
-        loop {
-            length += rest.get(length..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-            if rest.get(length)? == &b'"' {
-                break;
+/// Raw text as serde_json would have written it, but for the order of keys.
+fn normal(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(byte) = rest.first() {
+        let length = match byte {
+            b' ' | b'\n' | b'\r' | b'\t' => 1,
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => {
+                out.push(*byte);
+                1
             }
-            is_escaped = true;
-            length += 2;
-        }
-        let inner = rest.get(..length)?;
-        if self.raw && is_escaped {
-            write(&mut self.out, &decoded(inner)?)?;
-        } else {
-            self.out.extend_from_slice(self.text.get(self.at..self.at + length + 2)?);
-        }
-        self.at += length + 2;
-        Some(inner)
+            b'"' => {
+                let (length, is_escaped) = string(rest)?;
+                if is_escaped {
+                    write(&mut out, &decoded(rest.get(1..length - 1)?)?)?;
+                } else {
+                    out.extend_from_slice(rest.get(..length)?);
+                }
+                length
+            }
+            _ => {
+                let length = scalar(rest);
+                let scalar = rest.get(..length)?;
+                match double(scalar) {
+                    Some(double) => write(&mut out, &double)?,
+                    None => out.extend_from_slice(scalar),
+                }
+                length.max(1)
+            }
+        };
+        rest = rest.get(length..)?;
     }
+    Some(out)
+}
 
-    /// Takes a number, a boolean or `null` over.
-    fn scalar(&mut self) -> Option<()> {
-        let rest = self.text.get(self.at..)?;
-        let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t');
-        let length = rest.iter().position(ends).unwrap_or(rest.len());
-        let scalar = rest.get(..length).filter(|scalar| !scalar.is_empty())?;
-        self.at += length;
-        match double(scalar).filter(|_| self.raw) {
-            Some(double) => write(&mut self.out, &double),
-            None => {
-                self.out.extend_from_slice(scalar);
-                Some(())
+/// The length of the string that the text begins with, and whether there are escapes in it.
+pub(super) fn string(text: &[u8]) -> Option<(usize, bool)> {
+    if text.first()? != &b'"' {
+        return None;
+    }
+    let (mut at, mut is_escaped) = (1, false);
+    loop {
+        at += plain(text.get(at..)?);
+        match text.get(at)? {
+            b'"' => return Some((at + 1, is_escaped)),
+            b'\\' => {
+                is_escaped = true;
+                at += 2;
             }
+            _ => at += 1,
         }
     }
+}
+
+/// How many bytes there are at least before a quotation mark or a backslash: looked at eight at a time.
+fn plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of the lowest byte that is zero is set, and none below.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let mut at = 0;
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += chunk.len();
+    }
+    at
+}
+
+/// The length of the number, the boolean or the `null` that the text begins with.
+fn scalar(text: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b':' | b' ' | b'\n' | b'\r' | b'\t');
+    text.iter().position(ends).unwrap_or(text.len())
 }
 
 /// The text of what stands between quotation marks; `None` if it is none, because it holds half of a surrogate pair.

@@ -13,7 +13,6 @@ use crate::outcome::digest;
 use crate::user_code::{Contained, contain};
 
 /// A value as JSON that returns.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
     /// The JSON, exactly as the value has written it.
     pub(crate) bytes: Vec<u8>,
@@ -48,7 +47,7 @@ pub(crate) fn encode_value<T: Serialize + DeserializeOwned>(value: &T) -> Result
         let (one, other) = (canonical::of(&bytes, true), canonical::of(&written, true));
         if one != other {
             let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
-            let first = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            let first = one.iter().zip(other.iter()).take_while(|(one, other)| one == other).count();
             return Err(EncodeError::at(&one, first, "a JSON value does not hold it"));
         }
     }

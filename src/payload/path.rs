@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::canonical::{self, MARK, MARKED};
+
 /// How many steps of a path are told from each end.
 const STEPS: usize = 8;
 
@@ -22,7 +24,7 @@ pub(super) fn at(text: &[u8], offset: usize) -> String {
     let mut steps = Vec::new();
     let mut rest = text.get(..offset).unwrap_or(text);
     while let Some((byte, after)) = rest.split_first() {
-        rest = after;
+        let whole = std::mem::replace(&mut rest, after);
         match byte {
             b'{' => steps.push(Step::Key(None)),
             b'[' => steps.push(Step::Index(0)),
@@ -33,14 +35,14 @@ pub(super) fn at(text: &[u8], offset: usize) -> String {
                 None => {}
             },
             b'"' => {
-                let Some(length) = string(rest) else { break };
+                let Some((length, _)) = canonical::string(whole) else { break };
                 if let Some(Step::Key(key @ None)) = steps.last_mut() {
-                    *key = rest.get(..length);
+                    *key = whole.get(1..length - 1);
                 }
-                rest = rest.get(length + 1..).unwrap_or_default();
+                rest = whole.get(length..).unwrap_or_default();
             }
             // A mark of what was noted about the value that follows.
-            &super::canonical::MARK => rest = rest.get(super::canonical::MARKED..).unwrap_or_default(),
+            &MARK => rest = rest.get(MARKED..).unwrap_or_default(),
             _ => {}
         }
     }
@@ -49,18 +51,6 @@ pub(super) fn at(text: &[u8], offset: usize) -> String {
         steps.pop();
     }
     told(&steps)
-}
-
-/// The length of a string, up to its closing quotation mark.
-fn string(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match text.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
 }
 
 fn told(steps: &[Step<'_>]) -> String {
