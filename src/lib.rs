@@ -30,6 +30,7 @@ mod fan_out;
 pub mod journal;
 mod launch;
 mod outcome;
+mod payload;
 mod policy;
 mod supervisor;
 mod sync;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Launched, Lineage, Roster, body::Body};
+use super::{Bodies, Launched, Lineage, Roster, body::Body, labels::Labels};
 use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
@@ -39,6 +39,8 @@ pub(crate) struct Attempt {
     token: OnceLock<CancellationToken>,
     /// Whether the token was given away: it must not become another attempt's.
     lent: AtomicBool,
+    /// The labels of its launches, once there is one.
+    labels: OnceLock<Box<Labels>>,
     bodies: Bodies,
     /// What has come with the branch. Boxed, because it is rare and a context is to be small.
     arrived: Option<Box<Arrived>>,
@@ -59,8 +61,9 @@ impl Attempt {
         let (index, deadline) = (AtomicUsize::new(0), AtomicU64::new(0));
         let (number, children) = (AtomicU32::new(0), AtomicU32::new(0));
         let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (token, labels) = (OnceLock::new(), OnceLock::new());
         let arrived = arrived.map(Box::new);
-        Self { run, index, number, children, deadline, over, token: OnceLock::new(), lent, bodies, arrived }
+        Self { run, index, number, children, deadline, over, token, lent, labels, bodies, arrived }
     }
 
     fn launched(&self) -> Option<&Launched> {
@@ -163,6 +166,7 @@ impl AgentContext {
     pub(crate) fn may_serve_again(&self) -> bool {
         Arc::strong_count(&self.attempt) == 1
             && !self.attempt.lent.load(Ordering::Relaxed)
+            && self.attempt.labels.get().is_none()
             && self.attempt.arrived.is_none()
     }
 
@@ -257,6 +261,16 @@ impl AgentContext {
     /// The position of the next run or launch that the attempt begins.
     pub(crate) fn next_position(&self) -> u32 {
         self.attempt.children.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The labels of the attempt's launches. An attempt that has asked for them does not lend its value to another one.
+    pub(super) fn labels(&self) -> &Labels {
+        self.attempt.labels.get_or_init(Box::default)
+    }
+
+    /// The branches of the attempt's run.
+    pub(super) fn roster(&self) -> &Roster {
+        &self.attempt.run.roster
     }
 
     /// The system that answers for the attempt's run.

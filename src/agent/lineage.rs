@@ -43,6 +43,10 @@ impl AgentContext {
         let run = self.run_lineage();
         match (self.key(), self.label()) {
             (Some(key), _) => run.below("key", key),
+            // Branches of one label have children of their own. The first keeps the name that it has alone.
+            (None, Some(label)) if self.roster().has_label_before(self.index(), label) => {
+                run.below("label", label).below("index", &self.index().to_string())
+            }
             (None, Some(label)) => run.below("label", label),
             (None, None) => run.below("index", &self.index().to_string()),
         }

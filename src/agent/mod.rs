@@ -13,6 +13,7 @@ mod context;
 mod function;
 mod into_agent;
 mod keys;
+mod labels;
 mod launches;
 mod lineage;
 mod payload;

@@ -52,6 +52,11 @@ impl Roster {
         }
     }
 
+    /// Whether a branch before this one has the same label.
+    pub(crate) fn has_label_before(&self, index: usize, label: &str) -> bool {
+        (0..index).any(|before| self.label(before).is_some_and(|other| **other == *label))
+    }
+
     /// The key, where all of them are known from the start.
     pub(crate) fn key(&self, index: usize) -> Option<&Arc<str>> {
         match self {

@@ -15,7 +15,11 @@ use crate::outcome::digest::Digested;
 pub struct Intent {
     /// The name of the agent, of at most 256 bytes.
     pub agent: String,
-    /// The caller's name for the launch, of at most 512 bytes. Keys of different agents have nothing to do with each other.
+    /// The name of the launch, of at most 520 bytes: the caller's, or one that is derived from the attempt that launches. Keys of
+    /// different agents have nothing to do with each other.
+    ///
+    /// A caller's key is stored as it is given, except that one which looks like a derived key begins with `~caller~`. Where a
+    /// system shows keys, it takes that off.
     pub key: Option<String>,
     /// What the agent gets: opaque to the journal.
     pub input: Vec<u8>,

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::doubts::Doubts;
 use super::error::TicketError;
+use super::key;
 use super::patience::{Patience, is_transient};
 use super::ticket::Ticket;
 use super::verdict::{Hook, Verdict};
@@ -105,7 +106,7 @@ impl Arbiter {
     async fn doubtful(&self, id: LaunchId) -> Option<LaunchRecord> {
         let record = self.read(|| self.journal.get(id)).await?;
         let is_left = lock(&self.left).get(&id) == Some(&record.attempts);
-        (self.is_ambiguous(&record) && !is_left).then_some(record)
+        (self.is_ambiguous(&record) && !is_left).then(|| key::shown_in(record))
     }
 
     fn is_ambiguous(&self, record: &LaunchRecord) -> bool {

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use super::launcher::Launcher;
 use crate::agent::{Agent, AgentContext, AgentRef, Payload};
 use crate::outcome::AgentError;
+use crate::payload::{DecodeError, EncodeError, decode, encode};
+use crate::user_code::discard;
 
 /// An agent as launches have it.
 pub(crate) type Runnable = AgentRef<Vec<u8>, Vec<u8>>;
@@ -24,10 +27,19 @@ impl<I: Payload, O: Payload> Agent for BytesView<I, O> {
     }
 
     async fn run(&self, input: Vec<u8>, cx: AgentContext) -> Result<Vec<u8>, AgentError> {
-        let input = serde_json::from_slice(&input).map_err(|error| AgentError::fatal(Unreadable(error)))?;
+        let input = decode(&input).map_err(|error| AgentError::fatal(Unreadable(error)))?;
+        let limit = Launcher::longest_payload(&cx);
         let output = self.0.attempt(input, cx).await?;
-        serde_json::to_vec(&output).map_err(|error| {
-            let error = format!("the output of agent `{}` is not JSON: {error}", self.0.name());
+        let encoded = encode(&output, limit);
+        discard(output);
+        encoded.map_err(|error| {
+            let agent = self.0.name();
+            let error = match error {
+                EncodeError::TooLarge { .. } => format!("the output of agent `{agent}`: {error}"),
+                EncodeError::Unfit(_) => {
+                    format!("the output of agent `{agent}` cannot be recorded as JSON: {error}")
+                }
+            };
             AgentError::fatal(error).with_code("bad_output")
         })
     }
@@ -36,7 +48,7 @@ impl<I: Payload, O: Payload> Agent for BytesView<I, O> {
 /// An input that was recorded, and that the agent as it is in this process does not take. Not an error of the agent's: its
 /// code was not reached.
 #[derive(Debug)]
-pub(super) struct Unreadable(serde_json::Error);
+pub(super) struct Unreadable(DecodeError);
 
 /// Whether an attempt has ended because its input could not be read.
 pub(super) fn is_unreadable(error: &AgentError) -> bool {

@@ -24,11 +24,12 @@ pub enum LaunchErrorKind {
     NoJournal,
     /// No agent of this name is registered with the system.
     UnknownAgent,
-    /// The input could not be written as JSON.
+    /// The input cannot be written as JSON that is read back as the same input. The text says why, and names the path to it
+    /// in the input, such as `.items[3].price`.
     BadInput(String),
     /// The input is longer than a payload may be, in bytes.
     TooLarge {
-        /// How long it is.
+        /// How long it is. Writing it is given up beyond four times the limit, and then this is how far that came.
         bytes: usize,
         /// How long it may be.
         limit: usize,
@@ -39,6 +40,19 @@ pub enum LaunchErrorKind {
         bytes: usize,
         /// How long it may be.
         limit: usize,
+    },
+    /// The label is empty, or longer than a label may be, in bytes.
+    BadLabel {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The attempt has given this label to a launch of the same agent with another input. Within an attempt, a label names one
+    /// launch of an agent, also if that could not be recorded.
+    LabelConflict {
+        /// The label.
+        label: String,
     },
     /// The name of the lane is empty, or longer than one may be, in bytes.
     BadLane {
@@ -88,7 +102,7 @@ impl fmt::Display for LaunchError {
             LaunchErrorKind::UnknownAgent => {
                 f.write_str("it is not registered; register it with the builder of the system")
             }
-            LaunchErrorKind::BadInput(error) => write!(f, "its input could not be written as JSON: {error}"),
+            LaunchErrorKind::BadInput(error) => write!(f, "its input cannot be recorded as JSON: {error}"),
             LaunchErrorKind::TooLarge { bytes, limit } => {
                 write!(f, "its input is {bytes} bytes long, where {limit} are allowed")
             }
@@ -96,6 +110,15 @@ impl fmt::Display for LaunchError {
             LaunchErrorKind::BadKey { bytes, limit } => {
                 write!(f, "its key is {bytes} bytes long, where {limit} are allowed")
             }
+            LaunchErrorKind::BadLabel { bytes: 0, .. } => f.write_str("its label is empty; leave it out"),
+            LaunchErrorKind::BadLabel { bytes, limit } => {
+                write!(f, "its label is {bytes} bytes long, where {limit} are allowed")
+            }
+            LaunchErrorKind::LabelConflict { label } => write!(
+                f,
+                "its attempt has launched another input under the label `{}`; a label names one launch of an attempt",
+                label.escape_debug()
+            ),
             LaunchErrorKind::BadLane { bytes: 0, .. } => {
                 f.write_str("the name of its lane is empty; leave it out for none")
             }
@@ -143,12 +166,13 @@ pub enum TicketError {
         /// How long was waited.
         limit: Duration,
     },
-    /// The output with which the launch was to be settled cannot be recorded.
+    /// The output with which the launch was to be settled cannot be recorded: it is longer than a payload may be, or cannot be
+    /// written as JSON that is read back as the same output.
     #[error("launch {id} was not settled, because of the given output: {reason}")]
     Unfit {
         /// The launch.
         id: LaunchId,
-        /// What is wrong with the output.
+        /// What is wrong with the output, with the path to it in the output.
         reason: String,
     },
     /// The text is not the name of a launch's result.

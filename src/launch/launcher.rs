@@ -51,6 +51,12 @@ impl Launcher {
         launcher.ok_or(LaunchErrorKind::NoJournal)?.take(agent)
     }
 
+    /// How long an output of this attempt may be, in bytes.
+    pub(super) fn longest_payload(cx: &AgentContext) -> usize {
+        let launcher = Tree::of(cx).and_then(|tree| Self::of(&tree));
+        launcher.map_or(usize::MAX, |launcher| launcher.journal.capabilities().longest_payload)
+    }
+
     fn take(&self, agent: &str) -> Result<Admitted, LaunchErrorKind> {
         let at_most_once = *self.agents.get(agent).ok_or(LaunchErrorKind::UnknownAgent)?;
         Ok(Admitted { journal: Arc::clone(&self.journal), at_most_once })

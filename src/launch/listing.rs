@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
+use super::key;
 use crate::journal::{Answer, Journal, JournalError, LaunchFilter, LaunchRecord, Moved};
 use crate::outcome::LaunchId;
 
@@ -65,7 +66,10 @@ impl Launches {
     pub async fn page(&self, after: Option<LaunchId>, max: usize) -> Result<Vec<LaunchRecord>, JournalError> {
         assert!(max > 0, "a page of no launches would look like the last one");
         match &self.journal {
-            Some(journal) => journal.scan(&self.filter, after, max).await,
+            Some(journal) => {
+                let page = journal.scan(&self.filter, after, max).await?;
+                Ok(page.into_iter().map(key::shown_in).collect())
+            }
             None => Ok(Vec::new()),
         }
     }

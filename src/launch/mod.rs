@@ -15,6 +15,7 @@
 //! | [`Verdict`] | what a hook says of a launch that nobody knows the end of |
 //! | `Arbiter`, `Doubts` | the service that asks the hook, and what the dispatcher tells it |
 //! | `sweeper` | removes launches whose retention is over, beside the claims and the records |
+//! | `key` | the keys of callers, and those that are derived: as they are stored, and as they are shown |
 //! | `Runnable` | an agent as launches have it: bytes in, bytes out |
 //!
 //! What a launch's states are, and what moves it between them, is the journal's business (`journal/intent`).
@@ -26,6 +27,7 @@ mod claims;
 mod dispatcher;
 mod doubts;
 mod error;
+mod key;
 mod launcher;
 mod life;
 mod listing;
@@ -46,6 +48,7 @@ pub(crate) use bytes::{Runnable, bytes_view};
 pub(crate) use dispatcher::Dispatcher;
 pub(crate) use doubts::Doubts;
 pub use error::{LaunchError, LaunchErrorKind, TicketError};
+pub(crate) use key::candidates as key_candidates;
 pub(crate) use launcher::Launcher;
 pub use listing::Launches;
 pub use many::LaunchMany;

@@ -45,6 +45,6 @@ impl AgentContext {
     /// # Ok(()) }
     /// ```
     pub fn launch<I: Payload, O: Payload>(&self, agent: &AgentRef<I, O>, input: I) -> Launch<O> {
-        Launch::new(Launcher::admit_within(self, agent.name()), agent, &input).within(self)
+        Launch::new(Launcher::admit_within(self, agent.name()), agent, input).within(self)
     }
 }

@@ -1,5 +1,6 @@
 //! What is recorded of a launch that has no output, as a failure.
 
+use super::key;
 use crate::journal::{EndedBy, LaunchRecord, LaunchStatus};
 use crate::outcome::{AgentError, Cause, Failure, Parts};
 
@@ -31,7 +32,7 @@ pub(super) fn failure_of(record: &LaunchRecord) -> Failure {
     };
     Failure::new(Parts {
         index: 0,
-        label: record.key.as_deref().map(Into::into),
+        label: record.key.as_deref().map(|key| key::shown(key).into()),
         agent: record.agent.as_str().into(),
         attempts: record.attempts,
         elapsed: ended.duration_since(record.recorded).unwrap_or_default(),

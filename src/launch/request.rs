@@ -6,25 +6,19 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use serde_json::Value;
-
 use super::error::{LaunchError, LaunchErrorKind};
+use super::key;
 use super::launcher::Admitted;
 use super::ticket::Ticket;
-use crate::agent::{AgentContext, AgentRef, Lineage, Payload};
+use crate::agent::{AgentContext, AgentRef, Payload};
 use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
-use crate::outcome::digest;
+use crate::payload::{EncodeError, Encoded, encode_input};
 use crate::policy::Restart;
-use crate::user_code::name_of;
-
-/// How long a key may be, in bytes.
-const LONGEST_KEY: usize = 512;
+use crate::user_code::{discard, name_of};
 
 /// How long the name of a lane may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_LANE: usize = 256;
-/// How long a label may be, in bytes: it is part of a key.
-const LONGEST_LABEL: usize = 256;
 
 /// A launch that is to be recorded; await it for its [`Ticket`]. [`System::launch`](crate::System::launch) makes it.
 ///
@@ -41,9 +35,9 @@ const LONGEST_LABEL: usize = 256;
 /// one.
 #[must_use = "nothing is launched until this is awaited"]
 pub struct Launch<O> {
-    journal: Result<Arc<dyn Journal>, LaunchErrorKind>,
+    /// Where it is recorded, and its input.
+    admitted: Result<(Arc<dyn Journal>, Encoded), LaunchErrorKind>,
     agent: Arc<str>,
-    input: Result<Vec<u8>, String>,
     key: Option<String>,
     /// Where it comes from, if from an attempt.
     origin: Option<Origin>,
@@ -58,7 +52,7 @@ impl<O> Launch<O> {
     pub(crate) fn new<I: Payload>(
         admitted: Result<Admitted, LaunchErrorKind>,
         agent: &AgentRef<I, O>,
-        input: &I,
+        input: I,
     ) -> Self {
         // As the agent is registered, or stricter.
         let once = agent.is_at_most_once() || admitted.as_ref().is_ok_and(|admitted| admitted.at_most_once);
@@ -69,11 +63,14 @@ impl<O> Launch<O> {
         } else if delivery == Delivery::AtMostOnce {
             terms.restart = Restart::attempts(1);
         }
-        let input = canonical(input);
+        let admitted = admitted.and_then(|Admitted { journal, .. }| {
+            let encoded = encode_input(&input, journal.capabilities().longest_payload);
+            Ok((journal, encoded.map_err(bad_input)?))
+        });
+        discard(input);
         Self {
-            journal: admitted.map(|admitted| admitted.journal),
+            admitted,
             agent: agent.shared_name(),
-            input: input.map_err(|error| error.to_string()),
             key: None,
             origin: None,
             due: Due::Now,
@@ -112,7 +109,7 @@ impl<O> Launch<O> {
 
     /// It comes from this attempt, which will find it again.
     pub(super) fn within(mut self, cx: &AgentContext) -> Self {
-        self.origin = Some(Origin { parent: cx.lineage(), position: cx.next_position(), label: None });
+        self.origin = Some(Origin { cx: cx.clone(), position: cx.next_position(), label: None });
         self
     }
 
@@ -123,16 +120,11 @@ impl<O> Launch<O> {
 
     /// What is to be recorded, and where.
     pub(super) fn prepare(self) -> Result<(Arc<dyn Journal>, Intent), LaunchErrorKind> {
-        let journal = self.journal?;
-        let input = self.input.map_err(LaunchErrorKind::BadInput)?;
-        let limit = journal.capabilities().longest_payload;
-        if input.len() > limit {
-            return Err(LaunchErrorKind::TooLarge { bytes: input.len(), limit });
-        }
-        let key = match (self.key, self.origin) {
-            (Some(key), _) => Some(checked(key, LONGEST_KEY)?),
-            (None, Some(origin)) => Some(origin.key()?),
-            (None, None) => None,
+        let (journal, Encoded { bytes: input, digest }) = self.admitted?;
+        let (key, derives) = match (self.key, self.origin) {
+            (Some(key), _) => (Some(key::of_caller(key)?), None),
+            (None, Some(origin)) => (Some(origin.key()?), Some(origin)),
+            (None, None) => (None, None),
         };
         let bytes = self.terms.lane.as_ref().map_or(1, String::len);
         if bytes == 0 || bytes > LONGEST_LANE {
@@ -142,7 +134,10 @@ impl<O> Launch<O> {
         if self.terms.delivery == Delivery::AtMostOnce && attempts > 1 {
             return Err(LaunchErrorKind::AtMostOnce { attempts });
         }
-        let (agent, digest) = (self.agent.as_ref().to_owned(), digest::of(&input));
+        if let Some(origin) = derives {
+            origin.name(&self.agent, digest)?;
+        }
+        let agent = self.agent.as_ref().to_owned();
         let intent = Intent { agent, key, digest, input, due: self.due, terms: self.terms };
         Ok((journal, intent))
     }
@@ -163,27 +158,38 @@ impl<O> Launch<O> {
 
 /// Where a launch stands among those of an attempt.
 struct Origin {
-    parent: Lineage,
+    cx: AgentContext,
     position: u32,
     label: Option<String>,
 }
 
 impl Origin {
     /// The key of the launch: the same whenever the attempt is made again.
-    fn key(self) -> Result<String, LaunchErrorKind> {
-        let Self { parent, position, label } = self;
-        match label {
-            Some(label) => Ok(format!("child/{parent}/{}", checked(label, LONGEST_LABEL)?)),
-            // Not after a slash: a label may look like a position.
-            None => Ok(format!("child/{parent}#{position}")),
+    fn key(&self) -> Result<String, LaunchErrorKind> {
+        let parent = self.cx.lineage();
+        match &self.label {
+            Some(label) => key::of_label(parent, label),
+            None => Ok(key::of_position(parent, self.position)),
+        }
+    }
+
+    /// Has the label, if there is one, name this launch. A position is that of one launch anyway.
+    fn name(self, agent: &str, input: u128) -> Result<(), LaunchErrorKind> {
+        match self.label {
+            Some(label) if !self.cx.name_launch(agent, &label, input) => {
+                Err(LaunchErrorKind::LabelConflict { label })
+            }
+            _ => Ok(()),
         }
     }
 }
 
-/// A name that is not empty and not too long.
-fn checked(name: String, limit: usize) -> Result<String, LaunchErrorKind> {
-    let bytes = name.len();
-    if bytes == 0 || bytes > limit { Err(LaunchErrorKind::BadKey { bytes, limit }) } else { Ok(name) }
+/// Why an input is not recorded.
+fn bad_input(error: EncodeError) -> LaunchErrorKind {
+    match error {
+        EncodeError::TooLarge { bytes, limit } => LaunchErrorKind::TooLarge { bytes, limit },
+        EncodeError::Unfit(text) => LaunchErrorKind::BadInput(text),
+    }
 }
 
 /// The ticket of an intent of which the journal says this.
@@ -224,26 +230,4 @@ impl<O> fmt::Debug for Launch<O> {
 /// A journal has broken its rule that there is an answer for each intent.
 fn lost_answer() -> JournalError {
     JournalError::new(JournalErrorKind::Io).because("the journal has not said what became of the intent")
-}
-
-/// An input as JSON, such that equal inputs have equal bytes: keys are sorted, however a map gives them.
-fn canonical<I: Payload>(input: &I) -> Result<Vec<u8>, serde_json::Error> {
-    match serde_json::to_value(input) {
-        Ok(value) => serde_json::to_vec(&sorted(value)),
-        // A number that a value cannot hold.
-        Err(_) => serde_json::to_vec(input),
-    }
-}
-
-/// A value whose keys are sorted, whether or not somebody in the build has asked serde_json to keep their order.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => items.into_iter().map(sorted).collect(),
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
-            fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-            fields.into_iter().collect()
-        }
-        other => other,
-    }
 }

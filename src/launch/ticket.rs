@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::TicketError;
+use super::key;
 use super::outcome::failure_of;
 use super::work::Slot;
 use crate::agent::Payload;
 use crate::journal::{Journal, LaunchRecord, LaunchStatus, Moved, Refused};
 use crate::outcome::{LaunchId, Outcome};
+use crate::payload::{decode, encode};
 
 /// The receipt of a launch: its intent is recorded.
 ///
@@ -60,7 +62,8 @@ impl<O> Ticket<O> {
     /// # Errors
     /// [`TicketError`], if that cannot be read.
     pub async fn record(&self) -> Result<LaunchRecord, TicketError> {
-        self.journal.get(self.id).await?.ok_or(TicketError::Unknown(self.id))
+        let record = self.journal.get(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
+        Ok(key::shown_in(record))
     }
 
     /// Where the launch stands.
@@ -135,13 +138,14 @@ impl<O: Payload> Ticket<O> {
     /// it should have had: somebody has looked, and knows. `false` if it is neither.
     ///
     /// # Errors
-    /// [`TicketError`], if it could not be recorded, or if the output is not JSON or longer than the journal takes.
+    /// [`TicketError`], if it could not be recorded; [`TicketError::Unfit`], if the output is longer than the journal takes or
+    /// cannot be written as JSON that is read back as the same output.
     ///
     /// # Cancel safety
     /// If the future is dropped, the output may have been recorded or not. It may be called again; the first one counts.
     pub async fn settle(&self, output: &O) -> Result<bool, TicketError> {
-        let unfit = |reason| TicketError::Unfit { id: self.id, reason };
-        let output = serde_json::to_vec(output).map_err(|error| unfit(error.to_string()))?;
+        let output = encode(output, self.journal.capabilities().longest_payload);
+        let output = output.map_err(|error| TicketError::Unfit { id: self.id, reason: error.to_string() })?;
         self.settle_bytes(&output).await
     }
 
@@ -190,8 +194,8 @@ impl<O: Payload> Ticket<O> {
             return Ok(Err(failure_of(record)));
         }
         let output = self.journal.output(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
-        let output = serde_json::from_slice(&output);
-        output.map(Ok).map_err(|error| TicketError::BadOutput { id: self.id, reason: error.to_string() })
+        let output = decode(&output).map(Ok);
+        output.map_err(|error| TicketError::BadOutput { id: self.id, reason: error.to_string() })
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use super::launcher::Launcher;
 use crate::agent::{Agent, AgentContext, AgentRef, Payload};
 use crate::journal::LaunchRecord;
 use crate::outcome::AgentError;
+use crate::payload::encode;
+use crate::user_code::discard;
 
 /// What shall become of an [ambiguous](crate::LaunchStatus::Ambiguous) launch, in the words of a
 /// [`Ticket`](crate::Ticket). A [hook](crate::Builder::when_ambiguous) says so; `O` is the output of the launched agent, which
@@ -59,12 +62,17 @@ impl<O: Payload> Agent for HookView<O> {
     }
 
     async fn run(&self, launch: LaunchRecord, cx: AgentContext) -> Result<Self::Output, AgentError> {
+        let limit = Launcher::longest_payload(&cx);
         Ok(match self.0.attempt(launch, cx).await? {
             Verdict::Leave => Verdict::Leave,
             Verdict::Requeue => Verdict::Requeue,
-            Verdict::Settle(output) => Verdict::Settle(serde_json::to_vec(&output).map_err(|error| {
-                AgentError::fatal(format!("the output to settle with is not JSON: {error}"))
-            })?),
+            Verdict::Settle(output) => {
+                let encoded = encode(&output, limit);
+                discard(output);
+                Verdict::Settle(encoded.map_err(|error| {
+                    AgentError::fatal(format!("the output to settle with cannot be recorded as JSON: {error}"))
+                })?)
+            }
             Verdict::Discard => Verdict::Discard,
         })
     }

@@ -67,7 +67,7 @@ impl System {
 
     /// The JSON view of a registered agent: the same agent with the policies that it was registered with; values go in and
     /// come out. An input that does not fit fails its branch at once, whatever the restart policy says, with the code
-    /// `bad_input`. `None` if no agent of this name is registered.
+    /// `bad_input`; so does an output that no value holds unchanged, such as NaN, with the code `bad_output`. `None` if no agent of this name is registered.
     pub fn agent(&self, name: &str) -> Option<AgentRef<Value, Value>> {
         self.agents.get(name).cloned()
     }
@@ -127,7 +127,7 @@ impl System {
     /// # Ok(()) }
     /// ```
     pub fn launch<I: Payload, O: Payload>(&self, agent: &AgentRef<I, O>, input: I) -> Launch<O> {
-        Launch::new(Launcher::admit(self.tree.tree(), agent.name()), agent, &input)
+        Launch::new(Launcher::admit(self.tree.tree(), agent.name()), agent, input)
     }
 
     /// Records many launches together, with one sync for a thousand of them. Awaiting the [`LaunchMany`] gives a ticket or an

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::agent::{Agent, AgentContext, AgentRef, Payload};
 use crate::outcome::AgentError;
+use crate::payload::{decode_value, encode_value};
+use crate::user_code::discard;
 
 /// What can be [registered](crate::Builder::register): an [`Agent`], or an [`AgentRef`] with policies of its own.
 pub trait Registrable {
@@ -68,13 +70,15 @@ impl<I: Payload, O: Payload> Agent for JsonView<I, O> {
     }
 
     async fn run(&self, input: Value, cx: AgentContext) -> Result<Value, AgentError> {
-        let input = serde_json::from_value(input).map_err(|error| {
+        let input = decode_value(input).map_err(|error| {
             let error = format!("the input does not fit agent `{}`: {error}", self.0.name());
             AgentError::fatal(error).with_code("bad_input")
         })?;
         let output = self.0.attempt(input, cx).await?;
-        serde_json::to_value(output).map_err(|error| {
-            let error = format!("the output of agent `{}` is not JSON: {error}", self.0.name());
+        let encoded = encode_value(&output);
+        discard(output);
+        encoded.map_err(|error| {
+            let error = format!("the output of agent `{}` cannot be shown as JSON: {error}", self.0.name());
             AgentError::fatal(error).with_code("bad_output")
         })
     }

@@ -1,12 +1,11 @@
 //! What a system tells of launches that were made: as a list, and one by its id, its key, or the name of its result.
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use super::System;
 use crate::agent::{AgentRef, Payload};
 use crate::journal::{JournalError, LaunchFilter};
-use crate::launch::{Launches, Ticket, TicketError};
+use crate::launch::{Launches, Ticket, TicketError, key_candidates};
 use crate::outcome::{LaunchId, Outcome};
 use crate::user_code::name_of;
 
@@ -26,6 +25,9 @@ impl System {
     /// The ticket of the launch under this key of an agent, also if it was recorded under an [alias](crate::Builder::alias)
     /// of the agent. `None` if none is recorded, or if the system has no journal.
     ///
+    /// It also finds the launch of an [attempt](crate::AgentContext::launch) by the key that its record shows, unless a caller
+    /// has launched under the same key.
+    ///
     /// # Errors
     /// [`JournalError`], if the journal cannot be read.
     ///
@@ -41,8 +43,12 @@ impl System {
     ) -> Result<Option<Ticket<O>>, JournalError> {
         let Some(journal) = self.journal() else { return Ok(None) };
         let (agent, key) = (agent.shared_name(), name_of(&key));
-        let record = journal.by_key(&agent, &key).await?;
-        Ok(record.map(|record| Ticket::new(Arc::clone(&journal), record.id, true)))
+        for key in key_candidates(key) {
+            if let Some(record) = journal.by_key(&agent, &key).await? {
+                return Ok(Some(Ticket::new(journal, record.id, true)));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits for the outcome of the launch whose result has this name, as [`Ticket::uri`] gives it: `O` is the output of its

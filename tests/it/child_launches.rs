@@ -167,10 +167,10 @@ async fn what_is_wrong_with_a_child_is_said() {
     let mut builder = builder();
     builder.register(stranger.clone());
     let system = builder.start().await.unwrap();
-    assert!(message(system.ask(&parent(""), 0).await.unwrap_err()).contains("BadKey"));
+    assert!(message(system.ask(&parent(""), 0).await.unwrap_err()).contains("BadLabel"));
     let error = system.launch(&stranger, 1).label("").await;
     assert!(error.is_ok(), "a label has no effect outside of an attempt");
-    assert!(!matches!(error, Err(ref error) if matches!(error.kind(), LaunchErrorKind::BadKey { .. })));
+    assert!(!matches!(error, Err(ref error) if matches!(error.kind(), LaunchErrorKind::BadLabel { .. })));
 }
 
 #[tokio::test(start_paused = true)]

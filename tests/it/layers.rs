@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first. A module imports only from those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "sync",
     "user_code",
     "policy",
     "outcome",
     "agent",
+    "payload",
     "journal",
     "supervisor",
     "fan_out",

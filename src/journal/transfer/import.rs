@@ -23,7 +23,8 @@ const COMMITTED_AT_ONCE: usize = 256;
 
 /// How long names are that a journal takes, in bytes.
 const LONGEST_AGENT: usize = 256;
-const LONGEST_KEY: usize = 512;
+/// Keys of callers have at most 512; those that look like keys of the crate's own are escaped.
+const LONGEST_KEY: usize = 520;
 
 /// Beyond these an id or an epoch was not given by a journal, and would leave no room for those that follow.
 const LAST_ID: u128 = u128::MAX >> 1;
