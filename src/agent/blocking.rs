@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Agent, AgentContext, body::Body};
+use super::{Agent, AgentContext, ambient, body::Body};
 use crate::outcome::AgentError;
 
 /// Makes an agent of a synchronous function: it runs on a blocking thread of the runtime, where it may compute, read
@@ -17,6 +17,10 @@ use crate::outcome::AgentError;
 /// [cancelled](AgentContext::is_cancelled), which it may ask between two steps; if it goes on, the failure says that
 /// it was [not stopped](crate::Failure::stopped), there is no further attempt beside it, and it keeps its slot of the
 /// run's concurrency until it returns. A function that waits for a thread (tokio's default allows 512) is taken back.
+///
+/// On its thread the function may wait for async code with [`Handle::block_on`](tokio::runtime::Handle::block_on). Runs that
+/// it starts there are nested in its attempt, and where the attempt is a launch's, it lends its slot while it waits for
+/// another launch there; see [`Ticket::result`](crate::Ticket::result).
 ///
 /// ```
 /// use std::path::PathBuf;
@@ -73,7 +77,7 @@ where
         let _take_back = TakeBack(ticket.clone());
         let thread = tokio::task::spawn_blocking(move || {
             let _body = ticket.redeem()?;
-            Some(run(input, cx))
+            Some(ambient::on_blocking_thread(cx.clone(), || run(input, cx)))
         });
         match thread.await {
             Ok(Some(result)) => result,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::launcher::Admitted;
 use super::ticket::Ticket;
-use crate::agent::{AgentContext, AgentRef, Lineage, Payload};
+use crate::agent::{AgentContext, AgentRef, Lineage, Payload, SlotLease};
 use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
 use crate::outcome::digest;
@@ -46,6 +46,8 @@ pub struct Launch<O> {
     key: Option<String>,
     /// Where it comes from, if from an attempt.
     origin: Option<Origin>,
+    /// The slot of the attempt that makes it.
+    owner: Option<Weak<SlotLease>>,
     pub(super) due: Due,
     pub(super) terms: Terms,
     /// Whether the restart policy is the launch's own.
@@ -75,6 +77,7 @@ impl<O> Launch<O> {
             input: input.map_err(|error| error.to_string()),
             key: None,
             origin: None,
+            owner: None,
             due: Due::Now,
             terms,
             has_restart: false,
@@ -105,6 +108,7 @@ impl<O> Launch<O> {
 
     /// It comes from this attempt, which will find it again.
     pub(super) fn within(mut self, cx: &AgentContext) -> Self {
+        self.owner = cx.lease().map(Arc::downgrade);
         self.origin = Some(Origin { parent: cx.lineage(), position: cx.next_position(), label: None });
         self
     }
@@ -145,12 +149,17 @@ impl<O> Launch<O> {
         self.key.is_none() && self.origin.is_some()
     }
 
+    /// The slot of the attempt that makes it.
+    pub(super) fn owner(&self) -> Option<Weak<SlotLease>> {
+        self.owner.clone()
+    }
+
     async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
-        let derived = self.is_derived();
+        let (derived, owner) = (self.is_derived(), self.owner());
         let (journal, intent) = self.prepare()?;
         pass("launch.called").map_err(|error| LaunchErrorKind::Journal(error.into()))?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
-        ticket(&journal, appended.first().copied(), derived)
+        Ok(ticket(&journal, appended.first().copied(), derived)?.made_by(owner))
     }
 }
 

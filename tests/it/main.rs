@@ -52,6 +52,7 @@ mod launch_listing;
 mod launch_options;
 mod launch_order;
 mod launch_races;
+mod launch_slots;
 mod launch_waits;
 mod launches;
 mod launches_disk;

@@ -42,6 +42,7 @@ fn made_up() -> Claim {
         key: None,
         input: Vec::new(),
         terms: terms(),
+        suspect: false,
     }
 }
 

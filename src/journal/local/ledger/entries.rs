@@ -9,9 +9,10 @@ use super::lanes::Lanes;
 use super::now::Now;
 use super::queue::Agents;
 use super::slot::{Slot, Stands};
+use super::suspended::Suspended;
 use super::waits::Waits;
 use crate::journal::exchange::Want;
-use crate::journal::intent::{Delivery, Head, State};
+use crate::journal::intent::{Head, State};
 use crate::outcome::LaunchId;
 
 /// Every launch of a journal, by what is asked of it: by key, by readiness, by due time, by lane.
@@ -26,6 +27,8 @@ pub(crate) struct Ledger {
     /// Launches whose process died while they ran. They run one at a time, so that it shows who kills it.
     suspects: BTreeSet<LaunchId>,
     running_suspects: usize,
+    /// Suspects that run and wait for other launches.
+    pub(in super::super) suspended: Suspended,
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: ById<Head>,
@@ -45,8 +48,8 @@ impl Ledger {
 
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
     pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
-        let Self { parked, waits, .. } = std::mem::take(self);
-        *self = Self { parked, waits: waits.begin_anew(), ..Self::new(aliases) };
+        let Self { parked, waits, suspended, .. } = std::mem::take(self);
+        *self = Self { parked, suspended, waits: waits.begin_anew(), ..Self::new(aliases) };
     }
 
     /// A launch has ended, or is removed, durably: nobody asks again what was known of it for this life.
@@ -100,8 +103,11 @@ impl Ledger {
             State::Ambiguous { .. } => Some(Stands::Ambiguous),
             State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
         };
+        if stands != Some(Stands::Running) {
+            self.suspended.remove(id);
+        }
         let lane = head.terms.lane.as_deref().map(|lane| self.lanes.name(lane));
-        let suspect = head.suspect && head.terms.delivery == Delivery::AtLeastOnce;
+        let suspect = head.is_suspect();
         let priority = head.terms.priority;
         let opened = self.put(id, stands.map(|stands| Slot { agent, priority, due, suspect, stands, lane }));
         if stands == Some(Stands::Running) {
@@ -121,6 +127,7 @@ impl Ledger {
     /// Forgets a launch that is being removed: from now on its key is free.
     pub(in super::super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
         self.put(id, None);
+        self.suspended.remove(id);
         let agent = self.agents.known(&head.agent);
         if let Some(named) = agent.zip(key) {
             // The key of a launch whose removal has begun may be another one's by now.
@@ -135,7 +142,13 @@ impl Ledger {
 
     /// Whether a suspect waits, and none runs.
     pub(crate) fn has_way_for_suspect(&self) -> bool {
-        self.running_suspects == 0 && !self.suspects.is_empty()
+        self.running_suspects == 0 && (self.suspended.any_returns() || !self.suspects.is_empty())
+    }
+
+    /// Whether a suspended suspect may go on, which wants to from now on.
+    pub(in super::super) fn may_resume(&mut self, id: LaunchId) -> bool {
+        let is_first = self.suspended.wants_back(id);
+        is_first && self.running_suspects == 0
     }
 
     /// A launch is not to be claimed in this process, however often it comes back.
@@ -271,7 +284,7 @@ impl Ledger {
 
     /// A suspect, if none runs.
     fn next_suspect(&mut self, agents: &mut VecDeque<(u32, usize)>) -> Option<LaunchId> {
-        if self.running_suspects > 0 {
+        if self.running_suspects > 0 || self.suspended.any_returns() {
             return None;
         }
         let position_of = |id: &LaunchId| {
