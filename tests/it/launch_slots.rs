@@ -186,7 +186,11 @@ async fn at_one_slot_a_parent_may_wait_for_two_children_in_every_way() {
         let system = builder.start().await.unwrap();
         let ticket = system.launch(&parent, 7).await.unwrap();
         let ended = timeout(60 * SECOND, ticket.result()).await;
-        assert_eq!(ended.unwrap_or_else(|_| panic!("{name}: {}", system.status())).unwrap().unwrap(), 141, "{name}");
+        assert_eq!(
+            ended.unwrap_or_else(|_| panic!("{name}: {}", system.status())).unwrap().unwrap(),
+            141,
+            "{name}"
+        );
     }
 }
 
@@ -370,7 +374,11 @@ async fn a_limit_costs_nothing_that_is_not_used() {
         for ticket in tickets {
             ticket.unwrap().result_within(60 * SECOND).await.unwrap().unwrap();
         }
-        assert!(if limit == 64 { gauge.peak() <= 64 } else { gauge.peak() > 64 }, "{limit}: {}", gauge.peak());
+        assert!(
+            if limit == 64 { gauge.peak() <= 64 } else { gauge.peak() > 64 },
+            "{limit}: {}",
+            gauge.peak()
+        );
         let status = system.status();
         let slots = status.supervisor("more").unwrap().launches.as_ref().unwrap().slots;
         assert_eq!(slots.limit, Some(limit).filter(|limit| *limit < usize::MAX));
@@ -381,7 +389,8 @@ async fn a_limit_costs_nothing_that_is_not_used() {
 async fn the_status_shows_held_lent_and_stalled_slots() {
     let mut builder = builder(2);
     let child = child(&mut builder);
-    let hang = builder.register(agent_fn(|_: u32, _| std::future::pending::<Result<u32, AgentError>>()).named("hang"));
+    let hang = builder
+        .register(agent_fn(|_: u32, _| std::future::pending::<Result<u32, AgentError>>()).named("hang"));
     let parent = {
         let child = child.clone();
         let agent = agent_fn(move |n: u32, cx: AgentContext| {

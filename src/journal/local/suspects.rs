@@ -20,7 +20,7 @@ impl Plan {
             return Ok(Ok(()));
         }
         // Before the head is written, which makes way for the next suspect.
-        self.ledger.suspended.add(id);
+        self.ledger.suspend(id, attempt);
         Ok(self.advance(id, Event::Suspend { epoch, attempt }, now)?.map(drop))
     }
 
@@ -35,21 +35,20 @@ impl Plan {
             Ok(head) => head,
             Err(refused) => return Ok(Err(refused)),
         };
-        if head.is_suspect() || !self.ledger.suspended.contains(id) {
+        if head.is_suspect() || !self.ledger.is_suspended(id, attempt) {
             return Ok(Ok(true));
         }
-        if !self.ledger.may_resume(id) {
+        if !self.ledger.may_resume(id, attempt) {
             return Ok(Ok(false));
         }
-        // It stays noted until the attempt ends, in case that this is not committed: what is stored counts.
-        self.ledger.suspended.goes_on(id);
+        // It stays noted that it was suspended: if this is not committed, it is, and what is stored counts.
         Ok(self.advance(id, Event::Resume { epoch, attempt }, now)?.map(|_| true))
     }
 
     /// The event that comes before this one: an attempt that is given back while it is suspended is a suspect's.
     pub(super) fn resumed_by(&self, id: LaunchId, event: &Event) -> Option<Event> {
         match event {
-            Event::Release { epoch, attempt, .. } if self.ledger.suspended.contains(id) => {
+            Event::Release { epoch, attempt, .. } if self.ledger.is_suspended(id, *attempt) => {
                 Some(Event::Resume { epoch: *epoch, attempt: *attempt })
             }
             _ => None,

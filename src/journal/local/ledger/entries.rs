@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     suspects: BTreeSet<LaunchId>,
     running_suspects: usize,
     /// Suspects that run and wait for other launches.
-    pub(in super::super) suspended: Suspended,
+    suspended: Suspended,
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: ById<Head>,
@@ -56,6 +56,7 @@ impl Ledger {
     pub(crate) fn has_ended(&mut self, id: LaunchId) {
         self.waits.end(id);
         self.parked.remove(&id);
+        self.suspended.forget(id);
     }
 
     /// Everything that the store holds is here again.
@@ -103,9 +104,6 @@ impl Ledger {
             State::Ambiguous { .. } => Some(Stands::Ambiguous),
             State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
         };
-        if stands != Some(Stands::Running) {
-            self.suspended.remove(id);
-        }
         let lane = head.terms.lane.as_deref().map(|lane| self.lanes.name(lane));
         let suspect = head.is_suspect();
         let priority = head.terms.priority;
@@ -127,7 +125,7 @@ impl Ledger {
     /// Forgets a launch that is being removed: from now on its key is free.
     pub(in super::super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
         self.put(id, None);
-        self.suspended.remove(id);
+        self.suspended.forget(id);
         let agent = self.agents.known(&head.agent);
         if let Some(named) = agent.zip(key) {
             // The key of a launch whose removal has begun may be another one's by now.
@@ -142,13 +140,23 @@ impl Ledger {
 
     /// Whether a suspect waits, and none runs.
     pub(crate) fn has_way_for_suspect(&self) -> bool {
-        self.running_suspects == 0 && (self.suspended.any_returns() || !self.suspects.is_empty())
+        self.running_suspects == 0
+            && (!self.suspects.is_empty() || self.suspended.first_returning(&self.running).is_some())
     }
 
-    /// Whether a suspended suspect may go on, which wants to from now on.
-    pub(in super::super) fn may_resume(&mut self, id: LaunchId) -> bool {
-        let is_first = self.suspended.wants_back(id);
-        is_first && self.running_suspects == 0
+    /// The attempt of a suspect waits for another launch.
+    pub(in super::super) fn suspend(&mut self, id: LaunchId, attempt: u32) {
+        self.suspended.add(id, attempt);
+    }
+
+    pub(in super::super) fn is_suspended(&self, id: LaunchId, attempt: u32) -> bool {
+        self.suspended.contains(id, attempt)
+    }
+
+    /// A suspended attempt is to go on, from now on. Says whether it may.
+    pub(in super::super) fn may_resume(&mut self, id: LaunchId, attempt: u32) -> bool {
+        self.suspended.wants_back(id, attempt);
+        self.running_suspects == 0 && self.suspended.first_returning(&self.running) == Some(id)
     }
 
     /// A launch is not to be claimed in this process, however often it comes back.
@@ -284,7 +292,7 @@ impl Ledger {
 
     /// A suspect, if none runs.
     fn next_suspect(&mut self, agents: &mut VecDeque<(u32, usize)>) -> Option<LaunchId> {
-        if self.running_suspects > 0 || self.suspended.any_returns() {
+        if self.running_suspects > 0 || self.suspended.first_returning(&self.running).is_some() {
             return None;
         }
         let position_of = |id: &LaunchId| {

@@ -1,49 +1,51 @@
 //! Suspects that run and wait for other launches.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashMap;
 
+use super::super::ids::ById;
+use crate::journal::intent::Head;
 use crate::outcome::LaunchId;
 
-/// The suspects whose attempts are, or were, suspended in this life of the journal, until they end. In the store they do not stand as suspects, so that a
-/// death of the process is not counted as theirs; here it is kept that they are.
+/// The attempts of suspects that were suspended in this life of the journal. In the store they do not stand as suspects, so that
+/// a death of the process is not counted as theirs; here it is kept that they are.
+///
+/// What is noted of an attempt stays until the launch has ended durably, and means nothing once the attempt does not run: so a
+/// commit that fails takes nothing away.
 #[derive(Debug, Default)]
 pub(in super::super) struct Suspended {
-    launches: HashSet<LaunchId>,
+    attempts: HashMap<LaunchId, u32>,
     /// Those that are to go on, in the order in which that was asked for.
-    returning: VecDeque<LaunchId>,
+    returning: Vec<(LaunchId, u32)>,
 }
 
 impl Suspended {
-    pub(in super::super) fn add(&mut self, id: LaunchId) {
-        self.launches.insert(id);
+    pub(super) fn add(&mut self, id: LaunchId, attempt: u32) {
+        self.returning.retain(|(returning, _)| *returning != id);
+        self.attempts.insert(id, attempt);
     }
 
-    /// Its attempt has ended.
-    pub(super) fn remove(&mut self, id: LaunchId) {
-        if self.launches.remove(&id) {
-            self.goes_on(id);
+    /// The launch has ended durably, or is removed.
+    pub(super) fn forget(&mut self, id: LaunchId) {
+        if self.attempts.remove(&id).is_some() {
+            self.returning.retain(|(returning, _)| *returning != id);
         }
     }
 
-    /// Its attempt goes on.
-    pub(in super::super) fn goes_on(&mut self, id: LaunchId) {
-        self.returning.retain(|returning| *returning != id);
+    pub(super) fn contains(&self, id: LaunchId, attempt: u32) -> bool {
+        self.attempts.get(&id) == Some(&attempt)
     }
 
-    pub(in super::super) fn contains(&self, id: LaunchId) -> bool {
-        self.launches.contains(&id)
+    /// The first that is to go on.
+    pub(super) fn first_returning(&self, running: &ById<Head>) -> Option<LaunchId> {
+        let runs =
+            |(id, attempt): &&(LaunchId, u32)| running.get(id).is_some_and(|head| head.attempt == *attempt);
+        self.returning.iter().find(runs).map(|(id, _)| *id)
     }
 
-    /// Whether any is to go on.
-    pub(super) fn any_returns(&self) -> bool {
-        !self.returning.is_empty()
-    }
-
-    /// One is to go on. Says whether it is the next.
-    pub(super) fn wants_back(&mut self, id: LaunchId) -> bool {
-        if !self.returning.contains(&id) {
-            self.returning.push_back(id);
+    /// One is to go on.
+    pub(super) fn wants_back(&mut self, id: LaunchId, attempt: u32) {
+        if !self.returning.contains(&(id, attempt)) {
+            self.returning.push((id, attempt));
         }
-        self.returning.front() == Some(&id)
     }
 }
