@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Launched, Lineage, Roster, SlotLease, body::Body};
+use super::{Bodies, Launched, Leased, Lineage, Roster, body::Body};
 use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
@@ -127,7 +127,7 @@ pub(crate) struct RunInfo {
     /// The system that answers for the run.
     pub(crate) home: Option<Home>,
     /// The slot of the launch within whose attempt it is nested.
-    pub(crate) lease: Option<Arc<SlotLease>>,
+    pub(crate) lease: Option<Leased>,
     /// Its supervisor, once there is one.
     pub(crate) host: OnceLock<Host>,
 }
@@ -138,7 +138,7 @@ impl RunInfo {
         let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
         let lineage = parent.map_or_else(|| Lineage::of_run(id), AgentContext::nested_lineage);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
-        let lease = parent.and_then(|parent| parent.lease().cloned());
+        let lease = parent.and_then(AgentContext::lease).map(Leased::nested);
         Self { id, lineage, start, roster, cancelled, home, lease, host }
     }
 }
@@ -283,7 +283,7 @@ impl AgentContext {
     }
 
     /// The slot of the launch whose attempt this is, or within whose attempt it is nested.
-    pub(crate) fn lease(&self) -> Option<&Arc<SlotLease>> {
+    pub(crate) fn lease(&self) -> Option<&Leased> {
         self.attempt.launched().map(|launched| &launched.lease).or(self.attempt.run.lease.as_ref())
     }
 

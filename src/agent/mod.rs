@@ -34,7 +34,7 @@ pub(crate) use gated::Gated;
 pub use into_agent::IntoAgent;
 pub use keys::Keys;
 pub(crate) use launches::{Launched, Launches};
-pub(crate) use lease::{Acquired, Grant, SlotLease, SlotPool, Wait, deliver};
+pub(crate) use lease::{Acquired, Grant, Leased, SlotLease, SlotPool, Wait, deliver};
 pub(crate) use lineage::Lineage;
 pub use payload::Payload;
 pub use reference::AgentRef;

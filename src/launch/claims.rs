@@ -17,7 +17,7 @@ use super::patience::{Patience, is_transient};
 use super::slots::{LaunchSlots, Reservation};
 use super::suspects::{Asked, SuspectSlots};
 use super::work::{Job, Permit, Slot};
-use crate::agent::{Launched, Launches, SlotLease, SlotPool};
+use crate::agent::{Launched, Launches, Leased, SlotLease, SlotPool};
 use crate::journal::{Claim, Claims as Claimable, JournalError};
 use crate::outcome::AgentError;
 use crate::supervisor::Policy;
@@ -158,7 +158,7 @@ impl Claims {
                 agent: agent.shared_name(),
                 attempt: claim.attempt,
                 slot: Arc::downgrade(&held),
-                lease: Arc::clone(permit.lease()),
+                lease: Leased::new(Arc::clone(permit.lease())),
             };
             self.launches.put(self.next, launched);
             let claimed = Claimed { claim, gone, permit };

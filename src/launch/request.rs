@@ -108,7 +108,7 @@ impl<O> Launch<O> {
 
     /// It comes from this attempt, which will find it again.
     pub(super) fn within(mut self, cx: &AgentContext) -> Self {
-        self.owner = cx.lease().map(Arc::downgrade);
+        self.owner = cx.lease().map(|leased| Arc::downgrade(&leased.lease));
         self.origin = Some(Origin { parent: cx.lineage(), position: cx.next_position(), label: None });
         self
     }

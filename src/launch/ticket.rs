@@ -27,7 +27,9 @@ pub struct Ticket<O> {
 
 impl<O> Ticket<O> {
     pub(crate) fn new(journal: Arc<dyn Journal>, id: LaunchId, known: bool) -> Self {
-        let owner = ambient::current().and_then(|cx| cx.lease().map(Arc::downgrade)).unwrap_or_default();
+        let owner = ambient::current()
+            .and_then(|cx| cx.lease().map(|leased| Arc::downgrade(&leased.lease)))
+            .unwrap_or_default();
         Self { journal, id, known, input_differs: false, owner, output: PhantomData }
     }
 

@@ -213,8 +213,8 @@ impl<'a, W: Work> Shift<'a, W> {
         let running = match &desk.control.info.lease {
             None => Running::start(desk, self.seat, context, make),
             // Nested in a launch: its code runs while that has its slot.
-            Some(lease) => {
-                let gated = Gated::nested(Arc::clone(lease), make);
+            Some(leased) => {
+                let gated = Gated::nested(Arc::clone(&leased.lease), make);
                 Running::start(desk, self.seat, context, || Box::pin(gated))
             }
         };
