@@ -56,7 +56,8 @@ pub use policy::{Backoff, Decision, Intensity, Restart, Trigger};
 pub use supervisor::Recorder;
 pub use supervisor::tree::{Phase, Shutdown, SystemError};
 pub use system::{
-    Builder, Registrable, ResidentStatus, StartError, Status, SupervisorBuilder, SupervisorStatus, System,
+    Builder, LaunchesStatus, Registrable, ResidentStatus, SlotStatus, StartError, Status, SupervisorBuilder,
+    SupervisorStatus, System,
 };
 
 /// Not for users: the journal's stores, and the failpoints, for the crate's own tests.

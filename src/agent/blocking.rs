@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Agent, AgentContext, body::Body};
+use super::{Agent, AgentContext, ambient, body::Body};
 use crate::outcome::AgentError;
 use crate::user_code::{Contained, contain};
 
@@ -18,6 +18,10 @@ use crate::user_code::{Contained, contain};
 /// [cancelled](AgentContext::is_cancelled), which it may ask between two steps; if it goes on, the failure says that
 /// it was [not stopped](crate::Failure::stopped), there is no further attempt beside it, and it keeps its slot of the
 /// run's concurrency until it returns. A function that waits for a thread (tokio's default allows 512) is taken back.
+///
+/// On its thread the function may wait for async code with [`Handle::block_on`](tokio::runtime::Handle::block_on). Runs that
+/// it starts there are nested in its attempt, and where the attempt is a launch's, it lends its slot while it waits for
+/// another launch there; see [`Ticket::result`](crate::Ticket::result).
 ///
 /// ```
 /// use std::path::PathBuf;
@@ -77,7 +81,8 @@ where
         let thread = tokio::task::spawn_blocking(move || {
             let body = ticket.redeem()?;
             let (run, input) = (run.get()?, input.take()?);
-            let result = contain(|| run(input, cx)).map(|result| Contained::new(result));
+            let result = contain(|| ambient::on_blocking_thread(cx.clone(), || run(input, cx)));
+            let result = result.map(|result| Contained::new(result));
             drop(body);
             Some(result)
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::{Bodies, Launched, Lineage, Roster, body::Body, labels::Labels};
+use super::{Bodies, Launched, Leased, Lineage, Roster, body::Body, labels::Labels};
 use crate::outcome::{LaunchId, RunId};
 
 /// The attempt as its agent sees it: which run and branch it belongs to, its number, how long it may take, and whether
@@ -129,6 +129,8 @@ pub(crate) struct RunInfo {
     pub(crate) cancelled: CancellationToken,
     /// The system that answers for the run.
     pub(crate) home: Option<Home>,
+    /// The slot of the launch within whose attempt it is nested.
+    pub(crate) lease: Option<Leased>,
     /// Its supervisor, once there is one.
     pub(crate) host: OnceLock<Host>,
 }
@@ -139,7 +141,8 @@ impl RunInfo {
         let (id, start, host) = (RunId::new(), Instant::now(), OnceLock::new());
         let lineage = parent.map_or_else(|| Lineage::of_run(id), AgentContext::nested_lineage);
         let cancelled = parent.map_or_else(CancellationToken::new, AgentContext::child_token);
-        Self { id, lineage, start, roster, cancelled, home, host }
+        let lease = parent.and_then(AgentContext::lease).map(Leased::nested);
+        Self { id, lineage, start, roster, cancelled, home, lease, host }
     }
 }
 
@@ -291,6 +294,11 @@ impl AgentContext {
     /// What is held as long as any code of the attempt runs, if it is that of a launch.
     pub(crate) fn launch_slot(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         self.attempt.launched()?.slot.upgrade()
+    }
+
+    /// The slot of the launch whose attempt this is, or within whose attempt it is nested.
+    pub(crate) fn lease(&self) -> Option<&Leased> {
+        self.attempt.launched().map(|launched| &launched.lease).or(self.attempt.run.lease.as_ref())
     }
 
     /// Announces code of this attempt that will outlive the attempt's future.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::Leased;
 use crate::outcome::LaunchId;
 
 /// Which launch stands at which position of a run, until its outcome is taken.
@@ -20,6 +21,8 @@ pub(crate) struct Launched {
     pub(crate) attempt: u32,
     /// What is held as long as any code of the attempt runs.
     pub(crate) slot: Weak<dyn Any + Send + Sync>,
+    /// Its slot, which it lends while it waits.
+    pub(crate) lease: Leased,
 }
 
 impl Launches {

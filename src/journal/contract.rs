@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 
 use super::JournalError;
 use super::clock::WallClock;
-use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
 use super::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
@@ -83,6 +83,28 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved>;
+
+    /// A suspect waits for another launch, and executes no code meanwhile: another suspect may run. While it is suspended it
+    /// does not stand as a suspect: a death of the process makes it one again, and is not counted as a crash of it. An attempt
+    /// that is not a [suspect's](Claim::suspect), or that is suspended already, is left as it is.
+    ///
+    /// Asked for only where [`Claim::suspect`] says so. Unless it is implemented, the suspect stays the one that runs, and a
+    /// suspect that waits for another one waits for ever.
+    fn suspend_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {
+        let _ = claim;
+        Box::pin(std::future::ready(Ok(Ok(()))))
+    }
+
+    /// A suspect that was [suspended](Journal::suspend_suspect) is to go on: it stands as a suspect again, and is the one that
+    /// runs. `true` once that is durable, and for an attempt that is not suspended. `false` while another suspect runs: it is to
+    /// be asked again after the next of [`changes`](Journal::changes). Those that are to go on come before suspects that wait
+    /// to be claimed, in the order in which this was first asked for them.
+    ///
+    /// An attempt that ends or is given back while it is suspended is treated as that of the suspect that it was.
+    fn resume_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Result<bool, Refused>> {
+        let _ = claim;
+        Box::pin(std::future::ready(Ok(Ok(true))))
+    }
 
     /// Nobody wants a launch any more. One that waits is cancelled; one that runs is when its attempt ends, unless that
     /// gives a value. Refused if it has ended.

@@ -78,6 +78,9 @@ pub struct Claim {
     pub input: Vec<u8>,
     /// What was promised for the launch.
     pub terms: Terms,
+    /// Whether the launch is a suspect: a process has died while it ran, no attempt of it has ended by itself since, and it may
+    /// run more than once. Of the suspects one runs at a time; see [`Journal::suspend_suspect`](super::Journal::suspend_suspect).
+    pub suspect: bool,
 }
 
 impl fmt::Debug for Claim {

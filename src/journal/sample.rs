@@ -39,7 +39,7 @@ impl Sample {
     }
 
     /// Applies one event, at a time in milliseconds: `start E`, `succeed E N`, `error E N`, `fatal E N`, `panic E N`,
-    /// `timeout E N`, `release E N`, `unbegun E N`, `crash`, `cancel`, `requeue`, `settle`, `discard`, `discard_parked`; E is
+    /// `timeout E N`, `release E N`, `unbegun E N`, `suspend E N`, `resume E N`, `crash`, `cancel`, `requeue`, `settle`, `discard`, `discard_parked`; E is
     /// the epoch, N the attempt. Gives the state in words, or why the event was refused.
     pub fn apply(&mut self, event: &str, now: u64) -> String {
         let mut words = event.split(' ');
@@ -64,6 +64,8 @@ impl Sample {
             "timeout" => fail(EndedBy::Timeout),
             "release" => Event::Release { epoch, attempt, begun: true },
             "unbegun" => Event::Release { epoch, attempt, begun: false },
+            "suspend" => Event::Suspend { epoch, attempt },
+            "resume" => Event::Resume { epoch, attempt },
             "crash" => Event::Crash,
             "cancel" => Event::Cancel,
             "requeue" => Event::Requeue,

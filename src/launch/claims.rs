@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use futures::future::{Either, FutureExt, select};
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::begun::Begun;
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
-use super::room::{Permit, Room};
-use super::work::{Job, Slot};
-use crate::agent::{Launched, Launches};
+use super::slots::{LaunchSlots, Reservation};
+use super::suspects::{Asked, SuspectSlots};
+use super::work::{Job, Permit, Slot};
+use crate::agent::{Launched, Launches, Leased, SlotLease, SlotPool};
 use crate::journal::{Claim, Claims as Claimable, JournalError};
 use crate::outcome::AgentError;
 use crate::supervisor::Policy;
@@ -31,7 +33,7 @@ pub(super) struct Claimed {
     /// Resolves when no code of the attempt runs any more.
     pub(super) gone: oneshot::Receiver<()>,
     /// A slot is free only after the outcome is durable.
-    pub(super) permit: Arc<Permit>,
+    pub(super) permit: Permit,
 }
 
 /// Claims launches, as many as there are free slots, until the system shuts down.
@@ -41,7 +43,8 @@ pub(super) struct Claims {
     launches: Arc<Launches>,
     under_way: Arc<UnderWay>,
     begun: Arc<Begun>,
-    room: Room,
+    slots: Arc<LaunchSlots>,
+    suspects: UnboundedSender<Asked>,
     changes: BoxStream<'static, ()>,
     /// Jobs that are claimed, and that the run has not asked for yet.
     jobs: VecDeque<Job>,
@@ -57,12 +60,13 @@ impl Claims {
         launches: Arc<Launches>,
         under_way: Arc<UnderWay>,
         begun: Arc<Begun>,
+        suspects: UnboundedSender<Asked>,
         broken: oneshot::Sender<JournalError>,
     ) -> Self {
-        let room = dispatcher.room();
+        let slots = Arc::clone(dispatcher.slots());
         let changes = dispatcher.journal.changes();
         let jobs = VecDeque::new();
-        Self { dispatcher, tree, launches, under_way, begun, room, changes, jobs, next: 0, broken }
+        Self { dispatcher, tree, launches, under_way, begun, slots, suspects, changes, jobs, next: 0, broken }
     }
 
     /// The jobs as a stream. It ends when the tree drains, or with an error that it hands over beside.
@@ -88,34 +92,33 @@ impl Claims {
 
     /// Claims what can start now, or waits until there may be something. `false` once the tree drains.
     async fn claim(&mut self) -> Result<bool, JournalError> {
-        let Some(permits) = self.free_slots().await else { return Ok(false) };
-        // What becomes ready from here on is news.
-        let _ = self.changes.next().now_or_never();
         let mut patience = Patience::default();
-        let Claimable { claims, next_due } = loop {
-            match self.dispatcher.claim(&self.room.wants(), permits.len()).await {
-                Ok(claimed) => break claimed,
-                Err(error) if !is_transient(&error) => return Err(error),
-                Err(_) => {
-                    if !self.pause(Some(patience.next())).await {
-                        return Ok(false);
-                    }
+        loop {
+            let Some(reserved) = self.reserve().await else { return Ok(false) };
+            // What becomes ready from here on is news.
+            let _ = self.changes.next().now_or_never();
+            let next = match self.dispatcher.claim(&reserved.wants(), reserved.len()).await {
+                Ok(Claimable { claims, next_due }) if claims.is_empty() => next_due,
+                Ok(Claimable { claims, .. }) => {
+                    self.prepare(claims, reserved);
+                    return Ok(true);
                 }
+                Err(error) if !is_transient(&error) => return Err(error),
+                Err(_) => Some(patience.next()),
+            };
+            // Others may have the slots for as long as nothing is to be started.
+            drop(reserved);
+            if !self.pause(next).await {
+                return Ok(false);
             }
-        };
-        if claims.is_empty() {
-            drop(permits);
-            return Ok(self.pause(next_due).await);
         }
-        self.prepare(claims, permits);
-        Ok(true)
     }
 
-    /// Every free slot, and at least one; `None` once the tree drains.
-    async fn free_slots(&mut self) -> Option<Vec<OwnedSemaphorePermit>> {
-        match select(pin!(self.tree.gate.drain_begins()), pin!(self.room.free_slots())).await {
+    /// The free slots, and at least one; `None` once the tree drains.
+    async fn reserve(&mut self) -> Option<Reservation> {
+        match select(pin!(self.tree.gate.drain_begins()), pin!(self.slots.reserve())).await {
             Either::Left(_) => None,
-            Either::Right((slots, _)) => slots,
+            Either::Right((reserved, _)) => Some(reserved),
         }
     }
 
@@ -129,7 +132,7 @@ impl Claims {
         };
         let news = async {
             // Changes end when the journal is closed, and then there is nothing to claim.
-            select(self.changes.next(), pin!(self.room.freed())).await;
+            select(self.changes.next(), pin!(self.slots.freed())).await;
         };
         let (news, timer) = (pin!(news), pin!(timer));
         let drained = pin!(self.tree.gate.drain_begins());
@@ -137,29 +140,43 @@ impl Claims {
     }
 
     /// Makes jobs of claims.
-    fn prepare(&mut self, claims: Vec<Claim>, permits: Vec<OwnedSemaphorePermit>) {
-        for (mut claim, permit) in claims.into_iter().zip(permits) {
+    fn prepare(&mut self, claims: Vec<Claim>, mut reserved: Reservation) {
+        for mut claim in claims {
             let Some(agent) = self.dispatcher.agents.get(&claim.agent) else { continue };
+            let Some(limited) = reserved.take(&claim.agent) else { continue };
             let input = std::mem::take(&mut claim.input);
             let timeout = claim.terms.timeout;
             let (leaves, gone) = oneshot::channel();
+            let permit = Permit::new(self.lease(&claim, limited));
             let limited = timeout.map(|_| &self.dispatcher.limited);
-            let permit = self.room.occupy(permit, &claim.agent);
             let begun = ((claim.id, claim.attempt), Arc::clone(&self.begun));
-            let slot = Arc::new(Slot::new(permit, begun, leaves, self.dispatcher.bodies.enter(), limited));
+            let slot =
+                Arc::new(Slot::new(permit.clone(), begun, leaves, self.dispatcher.bodies.enter(), limited));
             let held: Arc<dyn std::any::Any + Send + Sync> = slot.clone();
             let launched = Launched {
                 id: claim.id,
                 agent: agent.shared_name(),
                 attempt: claim.attempt,
                 slot: Arc::downgrade(&held),
+                lease: Leased::new(Arc::clone(permit.lease())),
             };
             self.launches.put(self.next, launched);
-            let claimed = Claimed { claim, gone, permit: slot.permit() };
+            let claimed = Claimed { claim, gone, permit };
             lock(&self.under_way).insert(self.next, claimed);
             let policy = Policy { timeout, restart: None };
             self.jobs.push_back(Job { agent: agent.clone(), input, policy, slot });
             self.next += 1;
         }
+    }
+
+    /// The lease of the slot of an attempt.
+    fn lease(&self, claim: &Claim, limited: Option<usize>) -> Arc<SlotLease> {
+        let slots = || Arc::clone(&self.slots);
+        let pool: Arc<dyn SlotPool> = match claim.suspect {
+            false => slots(),
+            true => Arc::new(SuspectSlots::new(slots(), claim, self.suspects.clone())),
+        };
+        let lane = claim.terms.lane.as_deref().map(Into::into);
+        SlotLease::new(pool, claim.id, limited, claim.suspect, lane)
     }
 }

@@ -13,7 +13,8 @@ use super::bytes::Runnable;
 use super::doubts::Doubts;
 use super::life::Life;
 use super::patience::{Patience, is_transient};
-use super::room::Room;
+use super::slots::LaunchSlots;
+use super::wait_graph::WaitGraph;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
@@ -28,10 +29,9 @@ use crate::user_code::printable_in_full;
 pub(crate) struct Dispatcher {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) agents: BTreeMap<String, Runnable>,
-    names: Arc<[Arc<str>]>,
-    /// How many launches of all agents run at once, and how many of some agents.
-    pub(super) concurrency: usize,
-    limits: BTreeMap<Arc<str>, usize>,
+    /// How many launches of all agents run at once, and how many of some agents. One of an earlier life whose code still
+    /// runs has its slot.
+    slots: Arc<LaunchSlots>,
     /// What tells the hooks of those agents that have one.
     doubts: BTreeMap<Arc<str>, Arc<Doubts>>,
     /// Whether it removes what has expired, as one of them does for the whole journal.
@@ -50,17 +50,18 @@ impl Dispatcher {
         agents: BTreeMap<String, Runnable>,
         concurrency: usize,
         limits: BTreeMap<Arc<str>, usize>,
+        graph: Arc<WaitGraph>,
         doubts: BTreeMap<Arc<str>, Arc<Doubts>>,
         sweeps: bool,
     ) -> Self {
         let names = agents.keys().map(|name| name.as_str().into()).collect();
+        let slots = Arc::new(LaunchSlots::new(concurrency, names, &limits, graph));
         let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
-        Self { journal, agents, names, concurrency, limits, doubts, sweeps, begun, bodies, limited }
+        Self { journal, agents, slots, doubts, sweeps, begun, bodies, limited }
     }
 
-    /// The slots of one life.
-    pub(super) fn room(&self) -> Room {
-        Room::new(self.concurrency, Arc::clone(&self.names), &self.limits)
+    pub(crate) fn slots(&self) -> &Arc<LaunchSlots> {
+        &self.slots
     }
 
     /// Gives back what a life has left. Says how many launches wait again.

@@ -1,9 +1,10 @@
 //! Who may launch what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::error::LaunchErrorKind;
+use super::slots::LaunchSlots;
 use crate::agent::AgentContext;
 use crate::journal::Journal;
 use crate::supervisor::tree::{Phase, Tree};
@@ -13,6 +14,8 @@ pub(crate) struct Launcher {
     journal: Arc<dyn Journal>,
     /// The registered agents, and whether their launches run at most once.
     agents: BTreeMap<String, bool>,
+    /// The slots of each supervisor that runs launches, by its name.
+    slots: HashMap<Arc<str>, Arc<LaunchSlots>>,
 }
 
 /// Where a launch is recorded, and what holds for every launch of its agent.
@@ -22,8 +25,17 @@ pub(crate) struct Admitted {
 }
 
 impl Launcher {
-    pub(crate) fn new(journal: Arc<dyn Journal>, agents: BTreeMap<String, bool>) -> Self {
-        Self { journal, agents }
+    pub(crate) fn new(
+        journal: Arc<dyn Journal>,
+        agents: BTreeMap<String, bool>,
+        slots: HashMap<Arc<str>, Arc<LaunchSlots>>,
+    ) -> Self {
+        Self { journal, agents, slots }
+    }
+
+    /// The slots of the launches that run under this supervisor.
+    pub(crate) fn slots(&self, supervisor: &str) -> Option<&LaunchSlots> {
+        self.slots.get(supervisor).map(|slots| &**slots)
     }
 
     /// The launcher of a tree, if its system has a journal.

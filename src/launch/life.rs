@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use futures::stream::{StreamExt, TryStreamExt};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::begun::Begun;
@@ -14,8 +14,8 @@ use super::bytes::is_unreadable;
 use super::claims::{Claimed, Claims, UnderWay};
 use super::dispatcher::Dispatcher;
 use super::patience::{Patience, is_transient};
-use super::sweeper;
 use super::work::Attempts;
+use super::{stalls, suspects, sweeper};
 use crate::agent::{Launches, Roster};
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Delivery, EndedBy, FailedAttempt, JournalError, JournalErrorKind, Moved};
@@ -25,9 +25,6 @@ use crate::supervisor::tree::{Phase, Tree};
 use crate::supervisor::{Fed, Goal, Order, Source, feed};
 use crate::sync::lock;
 use crate::user_code::{chain, printable};
-
-/// How many attempts may wait for other launches at once, in addition to those that have a slot.
-const MOST_LENT: usize = 1024;
 
 /// How often a record is tried that fails while the system stops.
 const LAST_TRIES: usize = 3;
@@ -49,12 +46,13 @@ impl Life {
     pub(super) async fn live(self) -> Result<(), JournalError> {
         let (broken, breaks) = oneshot::channel();
         let (dispatcher, tree) = (Arc::clone(&self.dispatcher), Arc::clone(&self.tree));
-        // Slots are lent, and then there are more attempts than slots; the claims see to it that no others are.
-        let concurrency = dispatcher.concurrency.saturating_add(MOST_LENT);
+        // The slots are the limit, and the claims need one each. Attempts that have lent theirs are beyond any number.
+        let concurrency = usize::MAX;
+        let (asks, asked) = mpsc::unbounded_channel();
         let launches = Arc::<Launches>::default();
         let attempts = Attempts { limited: Arc::clone(&dispatcher.limited) };
         let (under_way, begun) = (Arc::clone(&self.under_way), Arc::clone(&self.begun));
-        let claims = Claims::new(dispatcher, tree, Arc::clone(&launches), under_way, begun, broken);
+        let claims = Claims::new(dispatcher, tree, Arc::clone(&launches), under_way, begun, asks, broken);
         let outcomes = feed(Order {
             work: attempts,
             source: Source::Stream(claims.stream()),
@@ -66,7 +64,7 @@ impl Life {
             serves: Some(Arc::clone(&self.tree)),
             recorder: None,
         });
-        // An attempt counts until it is recorded, so as many are recorded at once as may be made at once.
+        // An attempt has its slot until it is recorded, so as many are recorded at once as there are slots.
         let records = outcomes.map(|fed| self.conclude(fed)).buffer_unordered(concurrency);
         let recorded = records.try_for_each(|()| std::future::ready(Ok(())));
         let breaks = async {
@@ -82,13 +80,23 @@ impl Life {
                 false => std::future::pending().await,
             }
         };
-        let (breaks, sweeps) = (pin!(breaks), pin!(sweeps));
-        match select(pin!(recorded), select(breaks, sweeps)).await {
+        let suspects = suspects::serve(&*self.dispatcher.journal, asked);
+        let stalls = stalls::watch(self.dispatcher.slots(), &self.under_way);
+        let (breaks, sweeps, suspects, stalls) = (pin!(breaks), pin!(sweeps), pin!(suspects), pin!(stalls));
+        // Each of them ends only with an error.
+        let beside = async {
+            match select(select(breaks, sweeps), select(suspects, stalls)).await {
+                Either::Left((error, _)) => error.factor_first().0,
+                Either::Right((Either::Left((error, _)), _)) => error,
+                Either::Right((Either::Right((never, _)), _)) => match never {},
+            }
+        };
+        match select(pin!(recorded), pin!(beside)).await {
             Either::Left((Ok(()), _)) if self.tree.phase() == Phase::Running => {
                 Err(JournalError::new(JournalErrorKind::Closed).because("the run of the launches was lost"))
             }
             Either::Left((recorded, _)) => recorded,
-            Either::Right((error, _)) => Err(error.factor_first().0),
+            Either::Right((error, _)) => Err(error),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 
 use super::error::{LaunchError, LaunchErrorKind};
 use super::request::{Launch, ticket};
 use super::ticket::Ticket;
-use crate::agent::Payload;
+use crate::agent::{Payload, SlotLease};
 use crate::journal::{Intent, Journal};
 
 /// How many launches are recorded by one commit.
@@ -39,8 +39,8 @@ impl<O> LaunchMany<O> {
 struct Batch {
     journal: Arc<dyn Journal>,
     intents: Vec<Intent>,
-    /// Where each stands, and whether its key is derived.
-    positions: Vec<(usize, bool)>,
+    /// Where each stands, whether its key is derived, and the slot of the attempt that makes it.
+    positions: Vec<(usize, bool, Option<Weak<SlotLease>>)>,
 }
 
 impl Batch {
@@ -54,11 +54,14 @@ impl Batch {
         let mut appended = match journal.append(intents).await {
             Ok(appended) => appended.into_iter(),
             Err(error) => {
-                let failed = |(position, _)| (position, Err(LaunchErrorKind::Journal(error.clone())));
+                let failed = |(position, _, _)| (position, Err(LaunchErrorKind::Journal(error.clone())));
                 return positions.into_iter().map(failed).collect();
             }
         };
-        let answered = |(position, derived)| (position, ticket(&journal, appended.next(), derived));
+        let answered = |(position, derived, owner)| {
+            let ticket = ticket(&journal, appended.next(), derived);
+            (position, ticket.map(|ticket| ticket.made_by(owner)))
+        };
         positions.into_iter().map(answered).collect()
     }
 }
@@ -73,7 +76,7 @@ impl<O: Payload> IntoFuture for LaunchMany<O> {
             let mut recorded = Vec::with_capacity(agents.len());
             let mut open: Option<Batch> = None;
             for (position, launch) in self.launches.into_iter().enumerate() {
-                let derived = launch.is_derived();
+                let (derived, owner) = (launch.is_derived(), launch.owner());
                 let (journal, intent) = match launch.prepare() {
                     Ok(prepared) => prepared,
                     Err(kind) => {
@@ -88,7 +91,7 @@ impl<O: Payload> IntoFuture for LaunchMany<O> {
                 }
                 let batch = open.get_or_insert_with(|| Batch::new(journal));
                 batch.intents.push(intent);
-                batch.positions.push((position, derived));
+                batch.positions.push((position, derived, owner));
             }
             if let Some(last) = open {
                 recorded.extend(last.record().await);

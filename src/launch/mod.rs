@@ -9,7 +9,11 @@
 //! | `Launcher` | what a system launches with; from within attempts as well |
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
-//! | `Claims`, `Room` | the items of that run: as many launches as there are free slots, in all and of each agent |
+//! | `Claims` | the items of that run: as many launches as there are free slots, in all and of each agent |
+//! | `LaunchSlots` | how many slots there are, and who has one next; an attempt's own is its `SlotLease`, of the layer below |
+//! | `LaunchWait`, `WaitGraph` | a wait of a launch for another one, and which of them cannot end |
+//! | `suspects` | suspects that wait lend the place of the one suspect as well |
+//! | `stalls` | says in the log that every slot is held and nothing moves |
 //! | `Begun` | which bodies have begun: what is given back of the others has not happened |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
 //! | [`Verdict`] | what a hook says of a launch that nobody knows the end of |
@@ -37,10 +41,14 @@ mod options;
 mod outcome;
 mod patience;
 mod request;
-mod room;
+mod slots;
+mod stalls;
+mod suspects;
 mod sweeper;
 mod ticket;
 mod verdict;
+mod wait_graph;
+mod waiting;
 mod work;
 
 pub(crate) use arbiter::Arbiter;
@@ -53,6 +61,8 @@ pub(crate) use launcher::Launcher;
 pub use listing::Launches;
 pub use many::LaunchMany;
 pub use request::Launch;
+pub(crate) use slots::{LaunchSlots, SlotCounts};
 pub use ticket::Ticket;
 pub use verdict::Verdict;
 pub(crate) use verdict::{Hook, hook_view};
+pub(crate) use wait_graph::WaitGraph;

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::key;
 use super::launcher::Admitted;
 use super::ticket::Ticket;
-use crate::agent::{AgentContext, AgentRef, Payload};
+use crate::agent::{AgentContext, AgentRef, Payload, SlotLease};
 use crate::journal::failpoint::pass;
 use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, JournalErrorKind, Terms};
 use crate::payload::{EncodeError, Encoded, encode_input};
@@ -41,6 +41,8 @@ pub struct Launch<O> {
     key: Option<String>,
     /// Where it comes from, if from an attempt.
     origin: Option<Origin>,
+    /// The slot of the attempt that makes it.
+    owner: Option<Weak<SlotLease>>,
     pub(super) due: Due,
     pub(super) terms: Terms,
     /// Whether the restart policy is the launch's own.
@@ -73,6 +75,7 @@ impl<O> Launch<O> {
             agent: agent.shared_name(),
             key: None,
             origin: None,
+            owner: None,
             due: Due::Now,
             terms,
             has_restart: false,
@@ -109,6 +112,7 @@ impl<O> Launch<O> {
 
     /// It comes from this attempt, which will find it again.
     pub(super) fn within(mut self, cx: &AgentContext) -> Self {
+        self.owner = cx.lease().map(|leased| Arc::downgrade(&leased.lease));
         self.origin = Some(Origin { cx: cx.clone(), position: cx.next_position(), label: None });
         self
     }
@@ -147,12 +151,17 @@ impl<O> Launch<O> {
         self.key.is_none() && self.origin.is_some()
     }
 
+    /// The slot of the attempt that makes it.
+    pub(super) fn owner(&self) -> Option<Weak<SlotLease>> {
+        self.owner.clone()
+    }
+
     async fn record(self) -> Result<Ticket<O>, LaunchErrorKind> {
-        let derived = self.is_derived();
+        let (derived, owner) = (self.is_derived(), self.owner());
         let (journal, intent) = self.prepare()?;
         pass("launch.called").map_err(|error| LaunchErrorKind::Journal(error.into()))?;
         let appended = journal.append(vec![intent]).await.map_err(LaunchErrorKind::Journal)?;
-        ticket(&journal, appended.first().copied(), derived)
+        Ok(ticket(&journal, appended.first().copied(), derived)?.made_by(owner))
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::error::TicketError;
 use super::key;
 use super::outcome::failure_of;
-use super::work::Slot;
-use crate::agent::Payload;
+use super::waiting::{lease_of, wait};
+use crate::agent::{Payload, SlotLease, ambient};
 use crate::journal::{Journal, LaunchRecord, LaunchStatus, Moved, Refused};
 use crate::outcome::{LaunchId, Outcome};
 use crate::payload::{decode, encode};
@@ -22,12 +22,23 @@ pub struct Ticket<O> {
     id: LaunchId,
     known: bool,
     input_differs: bool,
+    /// The slot of the attempt that has made the ticket, which lends it while a task of its own waits.
+    owner: Weak<SlotLease>,
     output: PhantomData<fn() -> O>,
 }
 
 impl<O> Ticket<O> {
     pub(crate) fn new(journal: Arc<dyn Journal>, id: LaunchId, known: bool) -> Self {
-        Self { journal, id, known, input_differs: false, output: PhantomData }
+        let owner = ambient::current()
+            .and_then(|cx| cx.lease().map(|leased| Arc::downgrade(&leased.lease)))
+            .unwrap_or_default();
+        Self { journal, id, known, input_differs: false, owner, output: PhantomData }
+    }
+
+    /// The same, made by an attempt of this launch.
+    pub(super) fn made_by(mut self, owner: Option<Weak<SlotLease>>) -> Self {
+        self.owner = owner.unwrap_or(self.owner);
+        self
     }
 
     /// The launch's identity. It stays the same over attempts and restarts.
@@ -162,7 +173,7 @@ impl<O: Payload> Ticket<O> {
     /// # Cancel safety
     /// It may be dropped and called again at any time.
     pub async fn result(&self) -> Result<Outcome<O>, TicketError> {
-        let ended = Slot::lend_while(self.journal.ended(self.id)).await?;
+        let ended = wait(&*self.journal, lease_of(&self.owner), self.id, self.journal.ended(self.id)).await?;
         let record = ended.ok_or(TicketError::Unknown(self.id))?;
         self.read(&record).await
     }
@@ -176,8 +187,13 @@ impl<O: Payload> Ticket<O> {
     /// # Cancel safety
     /// It may be dropped and called again at any time.
     pub async fn result_within(&self, limit: Duration) -> Result<Outcome<O>, TicketError> {
+        let ended = async {
+            let record = self.journal.ended(self.id).await?.ok_or(TicketError::Unknown(self.id))?;
+            self.read(&record).await
+        };
         let late = |_| TicketError::TimedOut { id: self.id, limit };
-        tokio::time::timeout(limit, self.result()).await.map_err(late)?
+        let ended = tokio::time::timeout(limit, ended);
+        wait(&*self.journal, lease_of(&self.owner), self.id, ended).await.map_err(late)?
     }
 
     /// The launch's outcome, if it is recorded already.
@@ -201,7 +217,8 @@ impl<O: Payload> Ticket<O> {
 
 impl<O> Clone for Ticket<O> {
     fn clone(&self) -> Self {
-        Self { journal: Arc::clone(&self.journal), output: PhantomData, ..*self }
+        let (journal, owner) = (Arc::clone(&self.journal), Weak::clone(&self.owner));
+        Self { journal, owner, output: PhantomData, ..*self }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A launch's attempt as a branch of a run.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,8 +9,7 @@ use tokio::sync::oneshot;
 
 use super::begun::Begun;
 use super::bytes::{Runnable, is_unreadable};
-use super::room::Permit;
-use crate::agent::{AgentContext, Body, ambient};
+use crate::agent::{AgentContext, Body, Gated, SlotLease};
 use crate::journal::failpoint::pass;
 use crate::outcome::{AgentError, LaunchId};
 use crate::supervisor::{Policy, Work};
@@ -37,7 +35,7 @@ pub(super) struct Job {
 
 /// What an attempt occupies as long as any code of it runs, on whichever thread.
 pub(super) struct Slot {
-    permit: Arc<Permit>,
+    permit: Permit,
     /// Which attempt it is, and where to note that its body begins.
     attempt: (LaunchId, u32),
     begun: Arc<Begun>,
@@ -45,6 +43,33 @@ pub(super) struct Slot {
     _gone: oneshot::Sender<()>,
     _body: Body,
     limited: Option<Arc<AtomicUsize>>,
+}
+
+/// What an attempt occupies until no code of it runs and its outcome is durable: its slot, but for the time for which that is
+/// lent. The last clone gives it back.
+pub(super) struct Permit(Arc<SlotLease>);
+
+impl Permit {
+    pub(super) fn new(lease: Arc<SlotLease>) -> Self {
+        lease.add_holder();
+        Self(lease)
+    }
+
+    pub(super) fn lease(&self) -> &Arc<SlotLease> {
+        &self.0
+    }
+}
+
+impl Clone for Permit {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.leave_holder();
+    }
 }
 
 impl Slot {
@@ -59,27 +84,14 @@ impl Slot {
         if let Some(limited) = &limited {
             limited.fetch_add(1, Ordering::AcqRel);
         }
-        Self { permit: Arc::new(permit), attempt, begun, _gone: gone, _body: body, limited }
-    }
-
-    /// Waits, and lends the slot of the launch whose code this is called in, if it is one's: it does nothing meanwhile, and
-    /// what it waits for may need a slot.
-    pub(super) async fn lend_while<T>(wait: impl Future<Output = T>) -> T {
-        let slot = ambient::current().and_then(|cx| cx.launch_slot()?.downcast::<Self>().ok());
-        match slot.map(|slot| slot.permit()) {
-            Some(permit) => permit.lend(wait).await,
-            None => wait.await,
-        }
-    }
-
-    /// The permit, for who has still to record the outcome.
-    pub(super) fn permit(&self) -> Arc<Permit> {
-        Arc::clone(&self.permit)
+        Self { permit, attempt, begun, _gone: gone, _body: body, limited }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // No code of the attempt runs any more: what still waits in its name lends nothing.
+        self.permit.lease().finish();
         if let Some(limited) = &self.limited {
             limited.fetch_sub(1, Ordering::AcqRel);
         }
@@ -113,7 +125,8 @@ impl Work for Attempts {
             if !slot.begun.begin(id, attempt) {
                 return Err(AgentError::fatal("it was given back before it began"));
             }
-            let output = agent.attempt_owned(input, cx).await;
+            let lease = Arc::clone(slot.permit.lease());
+            let output = Gated::of_launch(lease, || agent.attempt_owned(input, cx)).await;
             pass("launch.after_body")?;
             // Here, where it costs this attempt if the error does not return from being formatted or dropped.
             output.map_err(|error| if is_unreadable(&error) { error } else { error.into_text() })

@@ -119,9 +119,14 @@ impl Builder {
     }
 
     /// How many launches run at once under each supervisor that does not
-    /// [say otherwise](SupervisorBuilder::launch_concurrency); 64 unless set. One that waits for another attempt does not
-    /// count, nor one that [waits for another launch](crate::Ticket::result); one that gives such a wait up while every slot is
-    /// taken goes on beside them.
+    /// [say otherwise](SupervisorBuilder::launch_concurrency); 64 unless set. A limit costs nothing that is not used, and
+    /// `usize::MAX` means that there is none.
+    ///
+    /// Each attempt of a launch has a slot until its outcome is recorded. A launch that waits for its next attempt has none,
+    /// and an attempt that [waits for another launch](crate::Ticket::result) lends its slot meanwhile. There is no bound on
+    /// how many attempts wait so: each keeps what it has in memory (its future, its input, and some 2 KB of the crate's).
+    /// [`Status`](crate::Status) shows how many slots are held and lent, and since when all are held without any attempt
+    /// ending; after a minute of that, a warning in the log names some of the launches that hold them.
     ///
     /// # Panics
     /// If `limit` is zero.
@@ -132,8 +137,8 @@ impl Builder {
         self
     }
 
-    /// How many launches of this agent run at once; as many as its supervisor has slots unless set. Those that wait for it
-    /// take no slots from others.
+    /// How many launches of this agent run at once; as many as its supervisor has slots unless set, or set to `usize::MAX`.
+    /// Those that wait for it take no slots from others, and one that waits for another launch does not count.
     ///
     /// An agent that is not registered with the builder makes [`start`](Builder::start) fail.
     ///
@@ -220,9 +225,9 @@ impl Builder {
         let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         self.supervisor(MAIN);
-        std::mem::take(&mut self.launches).appoint(&mut self.supervisors, &journal);
+        let slots = std::mem::take(&mut self.launches).appoint(&mut self.supervisors, &journal);
         let agents = self.agents.iter().map(|(name, agent)| (name.clone(), agent.is_at_most_once()));
-        Ok(Arc::new(Launcher::new(journal, agents.collect())))
+        Ok(Arc::new(Launcher::new(journal, agents.collect(), slots)))
     }
 }
 

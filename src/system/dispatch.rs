@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::start_error::Problem;
 use super::supervisor::SupervisorBuilder;
 use crate::journal::Journal;
-use crate::launch::{Arbiter, Dispatcher, Doubts, Hook, Runnable};
+use crate::launch::{Arbiter, Dispatcher, Doubts, Hook, LaunchSlots, Runnable, WaitGraph};
 use crate::policy::Limits;
 
 /// The supervisor of launches that no other one was given.
@@ -60,8 +60,13 @@ impl Dispatch {
     }
 
     /// Gives each supervisor the service that runs the launches of its agents, and those of all others to the main one; and
-    /// one for each hook of these agents.
-    pub(super) fn appoint(mut self, supervisors: &mut [SupervisorBuilder], journal: &Arc<dyn Journal>) {
+    /// one for each hook of these agents. Gives the slots of each supervisor that runs launches, by its name.
+    pub(super) fn appoint(
+        mut self,
+        supervisors: &mut [SupervisorBuilder],
+        journal: &Arc<dyn Journal>,
+    ) -> HashMap<Arc<str>, Arc<LaunchSlots>> {
+        let (graph, mut slots) = (Arc::<WaitGraph>::default(), HashMap::new());
         let theirs: Vec<BTreeMap<_, _>> = supervisors
             .iter()
             .map(|supervisor| {
@@ -86,15 +91,19 @@ impl Dispatch {
                     doubts.insert(Arc::clone(&agent), Arc::clone(&raised));
                     supervisor.host(Arc::new(Arbiter::new(agent, Arc::clone(journal), hook, raised)));
                 }
-                supervisor.host(Arc::new(Dispatcher::new(
+                let dispatcher = Dispatcher::new(
                     Arc::clone(journal),
                     agents,
                     concurrency,
                     limits,
+                    Arc::clone(&graph),
                     doubts,
                     is_main,
-                )));
+                );
+                slots.insert(Arc::clone(&supervisor.name), Arc::clone(dispatcher.slots()));
+                supervisor.host(Arc::new(dispatcher));
             }
         }
+        slots
     }
 }

@@ -21,5 +21,5 @@ pub use builder::Builder;
 pub use handle::System;
 pub use json::Registrable;
 pub use start_error::StartError;
-pub use status::{ResidentStatus, Status, SupervisorStatus};
+pub use status::{LaunchesStatus, ResidentStatus, SlotStatus, Status, SupervisorStatus};
 pub use supervisor::SupervisorBuilder;

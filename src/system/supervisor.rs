@@ -73,7 +73,7 @@ impl SupervisorBuilder {
     }
 
     /// How many launches run at once under this supervisor; as many as the
-    /// [builder](crate::Builder::launch_concurrency) says unless set.
+    /// [builder](crate::Builder::launch_concurrency) says unless set. `usize::MAX` means that there is no limit.
     ///
     /// # Panics
     /// If `limit` is zero.

@@ -82,6 +82,32 @@ fn only_the_deaths_of_a_suspect_are_counted() {
 }
 
 #[test]
+fn a_suspect_that_waits_stands_as_one_again_before_it_goes_on() {
+    table(
+        Sample::new(1, false),
+        &[
+            ("suspend 1 0", "refused: the attempt is stale"),
+            ("start 1", "running 1"),
+            ("crash", "pending suspect"),
+            ("start 2", "running 2 suspect"),
+            ("suspend 2 1", "refused: the attempt is stale"),
+            ("suspend 2 2", "running 2"),
+            ("resume 1 2", "refused: the attempt is stale"),
+            ("resume 2 2", "running 2 suspect"),
+            ("suspend 2 2", "running 2"),
+            // Not counted, where one death as a suspect is one too many.
+            ("crash", "pending suspect"),
+            ("start 3", "running 3 suspect"),
+            ("suspend 3 3", "running 3"),
+            ("cancel", "running 3 unwanted"),
+            ("succeed 3 3", "done"),
+            ("suspend 3 3", "refused: the launch has ended"),
+            ("resume 3 3", "refused: the launch has ended"),
+        ],
+    );
+}
+
+#[test]
 fn an_attempt_that_ends_by_itself_clears_of_suspicion() {
     table(
         Sample::new(2, false),

@@ -335,6 +335,10 @@ rules! {
         a_launch_that_was_cancelled_while_it_ran_does_not_run_again
         suspects_run_one_at_a_time_beside_the_others
         a_suspect_that_crashes_too_often_is_dead
+        a_suspect_that_waits_makes_way_and_goes_on_when_no_other_runs
+        a_suspect_that_waits_is_not_counted_for_a_death_of_the_process
+        a_suspect_that_is_given_back_while_it_waits_stays_a_suspect
+        who_is_no_suspect_is_neither_suspended_nor_resumed
         an_attempt_that_ends_by_itself_clears_of_suspicion
         what_was_recorded_is_there_in_the_next_life
         a_wait_goes_on_in_the_next_life

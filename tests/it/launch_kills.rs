@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use sortie::{AgentRef, LaunchId, LaunchStatus, System};
+use sortie::{AgentContext, AgentRef, LaunchId, LaunchStatus, System, Ticket, agent_fn};
 
 use crate::directory::Directory;
 use crate::doomed::{Doomed, Scene, builder, hanging};
+use crate::support::SECOND;
 
 const LAUNCHES: u32 = 6;
 
@@ -141,6 +142,84 @@ async fn s11_how_many_deaths_a_launch_survives_is_recorded_with_it() {
             found += usize::from(ticket.result().await.unwrap().is_err());
         }
         assert_eq!(found, dead, "{max_crashes}");
+    }
+}
+
+/// A system whose parents launch so many children each, which hang or do not, and wait for all of them at once. Gives the
+/// ticket of one parent.
+async fn start_parent(directory: &Path, children: u32, slots: usize) -> (System, Ticket<u32>) {
+    let mut builder = builder(directory);
+    let child = builder.register(hanging(directory));
+    let parent = agent_fn(move |n: u32, cx: AgentContext| {
+        let child = child.clone();
+        async move {
+            let mut tickets = Vec::new();
+            for one in 0..n {
+                tickets.push(cx.launch(&child, one).key(format!("child {one}")).await?);
+            }
+            let mut failed = 0;
+            for ended in futures::future::join_all(tickets.iter().map(Ticket::result)).await {
+                failed += u32::from(ended?.is_err());
+            }
+            Ok(failed)
+        }
+    });
+    let parent = builder.register(parent.named("parent"));
+    builder.launch_concurrency(slots);
+    let system = builder.start().await.unwrap();
+    let ticket = system.launch(&parent, children).key("parent").await.unwrap();
+    (system, ticket)
+}
+
+/// What the child processes of these tests do: they are told how many children, and how many slots there are.
+async fn parent_and_children(child: Doomed) {
+    let (children, slots) = child.told().split_once(' ').unwrap();
+    let (_system, ticket) =
+        start_parent(child.path(), children.parse().unwrap(), slots.parse().unwrap()).await;
+    let _ = ticket.result().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_waits_for_suspects_does_not_keep_them_from_running() {
+    let test = "launch_kills::a_suspect_that_waits_for_suspects_does_not_keep_them_from_running";
+    let Some(scene) = Scene::on_threads(test, parent_and_children) else { return };
+    for (children, slots) in [(1, 64), (1, 1), (3, 64), (3, 1)] {
+        let scene = scene.anew();
+        scene.hang();
+        let process = scene.child(&format!("{children} {slots}"));
+        await_bodies(&scene, (children as usize).min(slots));
+        process.kill();
+        scene.let_go();
+        let (_system, ticket) = start_parent(scene.path(), children, slots).await;
+        let ended = tokio::time::timeout(600 * SECOND, ticket.result()).await;
+        assert_eq!(ended.expect("it waits for ever").unwrap().unwrap(), 0, "{children} {slots}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_kills_its_process_again_and_again_is_dead_and_the_parent_that_waits_for_it_is_not() {
+    let test = "launch_kills::a_child_that_kills_its_process_again_and_again_is_dead_and_the_parent_that_waits_for_it_is_not";
+    let Some(scene) = Scene::on_threads(test, parent_and_children) else { return };
+    for slots in [64, 1] {
+        let scene = scene.anew();
+        scene.hang();
+        // The first death makes both suspects; three more are those of the child alone.
+        for death in 1..=4 {
+            let process = scene.child(&format!("1 {slots}"));
+            await_bodies(&scene, death);
+            process.kill();
+        }
+        let begun = bodies(&scene);
+        scene.let_go();
+        let (system, ticket) = start_parent(scene.path(), 1, slots).await;
+        let ended = tokio::time::timeout(600 * SECOND, ticket.result()).await;
+        assert_eq!(ended.expect("it waits for ever").unwrap().unwrap(), 1, "its child has failed");
+        let record = ticket.record().await.unwrap();
+        assert_eq!((record.status, record.crashes), (LaunchStatus::Done, 0));
+        let [(child, attempts)] = begun.iter().collect::<Vec<_>>()[..] else { panic!("{begun:?}") };
+        assert_eq!(attempts[..], [1, 2, 3, 4]);
+        let child = system.ticket::<u32>(*child).unwrap().record().await.unwrap();
+        assert_eq!((child.status, child.crashes), (LaunchStatus::Dead, 3));
     }
 }
 

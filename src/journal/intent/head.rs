@@ -232,6 +232,11 @@ impl Head {
         }
     }
 
+    /// Whether it is a suspect, of which one runs at a time. One that is to run at most once does not run again after a crash.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect && self.terms.delivery == Delivery::AtLeastOnce
+    }
+
     /// Whether its removal has begun: pieces of its payloads may be missing, so it counts as gone itself.
     pub(crate) fn is_leaving(&self) -> bool {
         matches!(self.state, State::Done { output: Stored::Gone, .. })

@@ -33,6 +33,10 @@ pub(crate) enum Event {
         floor: Duration,
         roll: f64,
     },
+    /// The attempt of a suspect waits for another launch: it does not stand as a suspect meanwhile.
+    Suspend { epoch: u64, attempt: u32 },
+    /// The attempt of a suspect that was suspended goes on, or ends: it stands as a suspect again.
+    Resume { epoch: u64, attempt: u32 },
     /// The attempt is given back: at a shutdown, or because its supervisor died. `begun` says whether its body was.
     Release { epoch: u64, attempt: u32, begun: bool },
     /// The process of the attempt has died.
@@ -94,6 +98,16 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
             remember(head, Ended { attempt, epoch, at: now, by, message, code });
             head.state =
                 if cancel { cancelled(head, now) } else { after_failure(head, by, floor, roll, now) };
+            Ok(())
+        }
+        Event::Suspend { epoch, attempt } => {
+            is_current(head, epoch, attempt)?;
+            head.suspect = false;
+            Ok(())
+        }
+        Event::Resume { epoch, attempt } => {
+            is_current(head, epoch, attempt)?;
+            head.suspect = true;
             Ok(())
         }
         Event::Release { epoch, attempt, begun } => {

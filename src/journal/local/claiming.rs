@@ -53,6 +53,7 @@ impl Local {
         match self.payload(key::INPUTS, id, &head.input).await {
             Ok(input) => Ok(Some(Claim {
                 id,
+                suspect: head.is_suspect(),
                 attempt: head.attempt,
                 epoch,
                 terms: Terms::from(&head.terms),

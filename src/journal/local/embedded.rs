@@ -4,7 +4,7 @@ use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
+use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
 use crate::journal::intent::Event;
 use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
@@ -59,6 +59,16 @@ impl<J: Embedded> Journal for J {
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {
         let fence = claim.into();
         Box::pin(self.local().ask(move |plan, now| Ok(plan.park(fence, now)?.map(drop))))
+    }
+
+    fn suspend_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {
+        let fence = claim.into();
+        Box::pin(self.local().ask(move |plan, now| plan.suspend_suspect(fence, now)))
+    }
+
+    fn resume_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Result<bool, Refused>> {
+        let fence = claim.into();
+        Box::pin(self.local().ask(move |plan, now| plan.resume_suspect(fence, now)))
     }
 
     fn cancel(&self, id: LaunchId) -> Answer<'_, Moved> {

@@ -32,6 +32,7 @@ mod plan;
 mod reading;
 mod recovery;
 mod removal;
+mod suspects;
 mod sweep;
 mod turns;
 mod unread;

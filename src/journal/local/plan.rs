@@ -162,6 +162,10 @@ impl Plan {
         let before = head.input.clone();
         let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
         let is_outcome = matches!(event, Event::Succeed { .. } | Event::Fail { .. });
+        if let Some(resume) = self.resumed_by(id, &event) {
+            // Refused only if the event itself is.
+            let _ = step(&mut head, resume, now.wall);
+        }
         if let Err(refused) = step(&mut head, event, now.wall) {
             if staged && !matches!(head.state, State::Done { .. }) {
                 self.remove_pieces(key::OUTPUTS, id)?;

@@ -75,7 +75,11 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
         }
         (None, _) => {}
     }
-    run.collect().await
+    let collected = run.collect().await;
+    if let Some(leased) = &run.control().info.lease {
+        leased.regained().await;
+    }
+    collected
 }
 
 /// Starts the supervisor of a run, and gives its end. It ends in one way or another, and takes its children along; however
@@ -107,6 +111,9 @@ pub(super) struct StopOnDrop<W: Work>(pub(super) Arc<Run<W>>);
 impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
         self.0.control().stop(Stop::Abandoned);
+        if let Some(leased) = &self.0.control().info.lease {
+            leased.abandon();
+        }
         self.0.record_end(self.0.control().stopped().unwrap_or(Stop::Abandoned).into());
     }
 }

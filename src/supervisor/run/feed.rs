@@ -26,7 +26,11 @@ pub(crate) fn feed<W: Work>(order: Order<W>) -> BoxStream<'static, Fed<W::Output
         .flat_map(|feed| {
             stream::unfold(feed, |mut feed| async {
                 {
-                    let (index, outcome) = feed.next().await?;
+                    let next = feed.next().await;
+                    if let Some(leased) = &feed.run.control().info.lease {
+                        leased.regained().await;
+                    }
+                    let (index, outcome) = next?;
                     Some((Fed { index, name: feed.run.take_name(index), outcome }, feed))
                 }
             })

@@ -13,6 +13,7 @@ pub async fn a_claim_says_what_is_to_be_done<B: Bench>(desk: Desk<B>) {
     let told = get(&journal, id).await;
     assert_eq!((told.status, told.attempts, told.failures), (LaunchStatus::Running, 1, 0));
     let first = Claim {
+        suspect: false,
         id,
         attempt: 1,
         epoch,

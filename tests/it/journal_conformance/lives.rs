@@ -18,6 +18,8 @@ async fn is_closed(journal: &impl Journal, claim: &Claim) {
         journal.release(claim, true).await.map(drop),
         journal.release_all(&both(), &[]).await.map(drop),
         journal.park(claim).await.map(drop),
+        journal.suspend_suspect(claim).await.map(drop),
+        journal.resume_suspect(claim).await.map(drop),
         journal.cancel(claim.id).await.map(drop),
         journal.requeue(claim.id).await.map(drop),
         journal.get(claim.id).await.map(drop),
@@ -42,6 +44,7 @@ fn made_up() -> Claim {
         key: None,
         input: Vec::new(),
         terms: terms(),
+        suspect: false,
     }
 }
 
@@ -352,4 +355,108 @@ pub async fn half_a_large_input_is_no_launch<B: Bench>(desk: Desk<B>) {
     }
     let id = record(&journal, keyed("key", intent("a", large(1 << 20)))).await;
     assert!(journal.input(id).await.unwrap() == Some(large(1 << 20)));
+}
+
+/// Launches that ran together when the last life ended; `None` if nothing survives a life of this journal.
+async fn suspects<B: Bench>(
+    desk: &Desk<B>,
+    agents: &[&str],
+    terms: Terms,
+) -> Option<(B::Journal, Vec<LaunchId>)> {
+    let journal = desk.open().await;
+    let mut ids = Vec::new();
+    for agent in agents {
+        ids.push(claimed(&journal, on(terms.clone(), intent(agent, "1"))).await.id);
+    }
+    Some((desk.reopen(journal).await?, ids))
+}
+
+pub async fn a_suspect_that_waits_makes_way_and_goes_on_when_no_other_runs<B: Bench>(desk: Desk<B>) {
+    let Some((journal, ids)) = suspects(&desk, &["a", "b", "a"], terms()).await else { return };
+    let first = claim(&journal).await;
+    assert!(first.suspect && get(&journal, first.id).await.suspect);
+    assert_eq!(claims(&journal, 9).await, []);
+    let mut changes = journal.changes();
+    let told = async { timeout(60 * SECOND, changes.next()).await.unwrap() };
+    let suspending = async { journal.suspend_suspect(&first).await.unwrap().unwrap() };
+    assert_eq!(futures::join!(told, suspending).0, Some(()));
+    // Again, which changes nothing.
+    journal.suspend_suspect(&first).await.unwrap().unwrap();
+    let told = get(&journal, first.id).await;
+    assert_eq!((told.status, told.suspect), (LaunchStatus::Running, false));
+    let second = claim(&journal).await;
+    assert!(second.suspect && second.id != first.id);
+    // While the second runs, the first does not go on; when it has ended, the first comes before the third.
+    assert_eq!(journal.resume_suspect(&first).await.unwrap(), Ok(false));
+    assert_eq!(journal.resume_suspect(&first).await.unwrap(), Ok(false));
+    let told = async {
+        let mut changes = journal.changes();
+        timeout(60 * SECOND, changes.next()).await.unwrap()
+    };
+    let ending = async { journal.complete(&second, b"").await.unwrap().unwrap() };
+    assert_eq!(futures::join!(told, ending).0, Some(()));
+    assert_eq!(claims(&journal, 9).await, []);
+    assert_eq!(journal.resume_suspect(&first).await.unwrap(), Ok(true));
+    assert_eq!(journal.resume_suspect(&first).await.unwrap(), Ok(true));
+    assert!(get(&journal, first.id).await.suspect);
+    assert_eq!(claims(&journal, 9).await, []);
+    journal.complete(&first, b"").await.unwrap().unwrap();
+    let third = claim(&journal).await;
+    let mut order = [first.id, second.id, third.id];
+    order.sort();
+    assert_eq!(order, ids[..]);
+    // What has ended is refused.
+    assert_eq!(journal.suspend_suspect(&first).await.unwrap(), Err(Refused::Ended));
+    assert_eq!(journal.resume_suspect(&first).await.unwrap(), Err(Refused::Ended));
+}
+
+pub async fn a_suspect_that_waits_is_not_counted_for_a_death_of_the_process<B: Bench>(desk: Desk<B>) {
+    let once = Terms { max_crashes: 1, ..terms() };
+    let Some((mut journal, ids)) = suspects(&desk, &["a"], once).await else { return };
+    for _ in 0..3 {
+        let claim = claim(&journal).await;
+        assert!(claim.suspect);
+        journal.suspend_suspect(&claim).await.unwrap().unwrap();
+        let Some(next) = desk.reopen(journal).await else { return };
+        journal = next;
+        let told = get(&journal, ids[0]).await;
+        assert_eq!((told.status, told.suspect, told.crashes), (LaunchStatus::Pending, true, 0));
+    }
+    // One that goes on again is counted.
+    let claim = claim(&journal).await;
+    journal.suspend_suspect(&claim).await.unwrap().unwrap();
+    assert_eq!(journal.resume_suspect(&claim).await.unwrap(), Ok(true));
+    let Some(journal) = desk.reopen(journal).await else { return };
+    let told = get(&journal, ids[0]).await;
+    assert_eq!((told.status, told.crashes), (LaunchStatus::Dead, 1));
+}
+
+pub async fn a_suspect_that_is_given_back_while_it_waits_stays_a_suspect<B: Bench>(desk: Desk<B>) {
+    let Some((journal, ids)) = suspects(&desk, &["a"], terms()).await else { return };
+    for way in 0..3 {
+        let claim = claim(&journal).await;
+        journal.suspend_suspect(&claim).await.unwrap().unwrap();
+        match way {
+            0 => journal.release(&claim, true).await.unwrap().unwrap(),
+            1 => assert_eq!(journal.release_all(&both(), &[claim.id]).await.unwrap(), 1),
+            // One that ends by itself does not.
+            _ => journal.fail(&claim, failed(EndedBy::Error)).await.unwrap().unwrap(),
+        }
+        assert_eq!(get(&journal, ids[0]).await.suspect, way < 2);
+    }
+}
+
+pub async fn who_is_no_suspect_is_neither_suspended_nor_resumed<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open().await;
+    let plain = claimed(&journal, intent("a", "1")).await;
+    assert!(!plain.suspect);
+    journal.suspend_suspect(&plain).await.unwrap().unwrap();
+    assert_eq!(journal.resume_suspect(&plain).await.unwrap(), Ok(true));
+    assert!(!get(&journal, plain.id).await.suspect);
+    let stale = Claim { attempt: 2, ..plain.clone() };
+    assert_eq!(journal.suspend_suspect(&stale).await.unwrap(), Err(Refused::Stale));
+    assert_eq!(journal.resume_suspect(&stale).await.unwrap(), Err(Refused::Stale));
+    let unknown = Claim { id: nobody(), ..plain };
+    assert_eq!(journal.suspend_suspect(&unknown).await.unwrap(), Err(Refused::Unknown));
+    assert_eq!(journal.resume_suspect(&unknown).await.unwrap(), Err(Refused::Unknown));
 }

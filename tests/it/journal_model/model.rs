@@ -9,6 +9,8 @@ use sortie::{Backoff, EndedBy, LaunchId, LaunchStatus, Restart, Trigger};
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     pub launches: Vec<Launch>,
+    /// The attempts of suspended suspects that are to go on, in the order in which that was asked for.
+    pub returning: Vec<(LaunchId, u32)>,
 }
 
 /// What is known of a launch.
@@ -25,6 +27,8 @@ pub struct Launch {
     pub failures: u32,
     pub crashes: u32,
     pub suspect: bool,
+    /// The attempt that was suspended while the launch was a suspect, in this life.
+    pub suspended: Option<u32>,
     /// Not in this life.
     pub parked: bool,
     pub history: Vec<(u32, EndedBy)>,
@@ -147,9 +151,7 @@ impl Launch {
 
     pub fn conclude(&mut self, claim: &Claim, end: End, now: Now) -> Result<(), Refused> {
         let unwanted = self.is_current(claim)?;
-        if !matches!(end, End::Release { .. } | End::Park) {
-            self.suspect = false;
-        }
+        self.suspect = matches!(end, End::Release { .. } | End::Park) && self.is_or_was_suspect();
         if let End::Failure(by) = end {
             self.failures += 1;
             self.history.push((self.attempts, by));
@@ -166,6 +168,19 @@ impl Launch {
             },
             End::Release { .. } | End::Park => Stands::Waits(None),
         };
+        Ok(())
+    }
+
+    /// Whether it is a suspect, or was until its attempt was suspended.
+    fn is_or_was_suspect(&self) -> bool {
+        self.suspect || self.suspended == Some(self.attempts)
+    }
+
+    pub fn suspend(&mut self, claim: &Claim) -> Result<(), Refused> {
+        self.is_current(claim)?;
+        if std::mem::take(&mut self.suspect) {
+            self.suspended = Some(self.attempts);
+        }
         Ok(())
     }
 
@@ -214,7 +229,7 @@ impl Launch {
 
     /// The process has died, and another one finds what it has left.
     fn next_life(&mut self, now: Now) {
-        self.parked = false;
+        (self.parked, self.suspended) = (false, None);
         match &mut self.stands {
             Stands::Waits(Some(wait)) => {
                 // What comes first: a clock that was set back prolongs no wait.
@@ -257,6 +272,7 @@ impl Model {
     }
 
     pub fn next_life(&mut self, now: Now) {
+        self.returning.clear();
         self.launches.iter_mut().for_each(|launch| launch.next_life(now));
     }
 
@@ -265,6 +281,7 @@ impl Model {
         let mut given_back = 0;
         for launch in self.launches.iter_mut().filter(|launch| launch.agent == agent) {
             if let Stands::Runs { unwanted, .. } = launch.stands {
+                launch.suspect = launch.is_or_was_suspect();
                 launch.stands = match () {
                     () if unwanted => Stands::Cancelled(now.wall),
                     () if launch.is_once() && launch.has_begun() => Stands::Ambiguous(now.wall),
@@ -283,6 +300,46 @@ impl Model {
         }
         self.launches.retain(|launch| launch.id != id);
         Ok(())
+    }
+
+    /// Suspends the attempt of a suspect.
+    pub fn suspend(&mut self, claim: &Claim) -> Result<(), Refused> {
+        let launch = self.launch(claim.id).ok_or(Refused::Unknown)?;
+        let was_suspect = launch.suspect;
+        launch.suspend(claim)?;
+        if was_suspect {
+            self.returning.retain(|(id, _)| *id != claim.id);
+        }
+        Ok(())
+    }
+
+    /// Has the attempt of a suspended suspect go on, if it may.
+    pub fn resume(&mut self, claim: &Claim) -> Result<bool, Refused> {
+        let launch = self.launch(claim.id).ok_or(Refused::Unknown)?;
+        launch.is_current(claim)?;
+        if launch.suspect || launch.suspended != Some(claim.attempt) {
+            return Ok(true);
+        }
+        let wanted = (claim.id, claim.attempt);
+        if !self.returning.contains(&wanted) {
+            self.returning.push(wanted);
+        }
+        let may = !self.suspect_runs() && self.first_returning() == Some(claim.id);
+        if may {
+            self.launch(claim.id).unwrap().suspect = true;
+        }
+        Ok(may)
+    }
+
+    /// The first suspended suspect that is to go on.
+    pub fn first_returning(&self) -> Option<LaunchId> {
+        let runs = |(id, attempt): &&(LaunchId, u32)| {
+            let launch = self.launches.iter().find(|launch| launch.id == *id);
+            launch.is_some_and(|launch| {
+                matches!(launch.stands, Stands::Runs { .. }) && launch.attempts == *attempt
+            })
+        };
+        self.returning.iter().find(runs).map(|(id, _)| *id)
     }
 
     pub fn suspect_runs(&self) -> bool {

@@ -38,6 +38,14 @@ pub enum Operation {
     ReleaseAll {
         agent: usize,
     },
+    /// A suspect waits for another launch.
+    Suspend {
+        claim: usize,
+    },
+    /// It is to go on.
+    Resume {
+        claim: usize,
+    },
     Cancel {
         which: usize,
     },
@@ -88,6 +96,8 @@ pub fn operations() -> impl Strategy<Value = Operation> {
         2 => (claim(), any::<bool>()).prop_map(|(claim, begun)| Operation::Release { claim, begun }),
         1 => claim().prop_map(|claim| Operation::Park { claim }),
         1 => (0..2usize).prop_map(|agent| Operation::ReleaseAll { agent }),
+        2 => claim().prop_map(|claim| Operation::Suspend { claim }),
+        2 => claim().prop_map(|claim| Operation::Resume { claim }),
         2 => (0..8usize).prop_map(|which| Operation::Cancel { which }),
         2 => (0..8usize).prop_map(|which| Operation::Requeue { which }),
         1 => (0..8usize, any::<bool>()).prop_map(|(which, large)| Operation::Settle { which, large }),

@@ -195,6 +195,24 @@ impl<B: Breakable> Table<B> {
                     Err(error) => self.one_of(error, moved).await,
                 }
             }
+            Operation::Suspend { claim } => {
+                let Some(claim) = self.claim_at(*claim) else { return Ok(()) };
+                let answer = journal.suspend_suspect(&claim).await;
+                let mut moved = self.model.clone();
+                let expected = moved.suspend(&claim);
+                self.answered(answer, expected, moved).await
+            }
+            Operation::Resume { claim } => {
+                let Some(claim) = self.claim_at(*claim) else { return Ok(()) };
+                let answer = journal.resume_suspect(&claim).await;
+                let mut moved = self.model.clone();
+                let expected = moved.resume(&claim);
+                if answer.is_err() {
+                    // It was asked for, whatever became of it.
+                    self.model.returning.clone_from(&moved.returning);
+                }
+                self.answered(answer, expected, moved).await
+            }
             Operation::Cancel { which } => {
                 let id = self.launch_at(*which);
                 let answer = journal.cancel(id).await;
@@ -215,13 +233,7 @@ impl<B: Breakable> Table<B> {
                 let answer = journal.discard(id).await;
                 let mut moved = self.model.clone();
                 let expected = moved.discard(id);
-                match answer {
-                    Ok(answer) => {
-                        self.model = moved;
-                        same("answer", answer, expected)
-                    }
-                    Err(error) => self.one_of(error, moved).await,
-                }
+                self.answered(answer, expected, moved).await
             }
             Operation::Sweep { max } => self.sweep(*max).await,
             Operation::Forward(span) => {
@@ -256,6 +268,16 @@ impl<B: Breakable> Table<B> {
     ) -> Played {
         let mut moved = self.model.clone();
         let expected = moved.launch(id).map_or(Err(Refused::Unknown), step);
+        self.answered(answer, expected, moved).await
+    }
+
+    /// An answer of the journal, what the model says to it, and the model after that.
+    async fn answered<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        answer: Result<T, JournalError>,
+        expected: T,
+        moved: Model,
+    ) -> Played {
         match answer {
             Ok(answer) => {
                 self.model = moved;
@@ -328,6 +350,7 @@ impl<B: Breakable> Table<B> {
             failures: 0,
             crashes: 0,
             suspect: false,
+            suspended: None,
             parked: false,
             history: Vec::new(),
         };
@@ -343,7 +366,7 @@ impl<B: Breakable> Table<B> {
         let mine = |launch: &&Launch| names.contains(&agent(launch.agent)) && launch.is_ready(now);
         let ready: Vec<_> = self.model.launches.iter().filter(mine).cloned().collect();
         let suspects = ready.iter().filter(|launch| launch.suspect).count();
-        let way = usize::from(!self.model.suspect_runs());
+        let way = usize::from(!self.model.suspect_runs() && self.model.first_returning().is_none());
         let most = ready.len() - suspects + suspects.min(way);
         let answer = match self.journal.claim(&wants(&names), max).await {
             Ok(answer) => answer,
@@ -368,6 +391,7 @@ impl<B: Breakable> Table<B> {
             let found = ready.iter().find(|launch| launch.id == claim.id);
             let launch = found.ok_or_else(|| format!("{} was claimed and is not ready", claim.id))?;
             same("claim", claim.attempt, launch.attempts + 1)?;
+            same("claim", claim.suspect, launch.suspect)?;
             same("claim", claim.agent.clone(), agent(launch.agent))?;
             same("claim", claim.key.clone(), launch.key.map(|key| key.to_string()))?;
             same("claim", &claim.terms, &terms(launch.terms))?;

@@ -9,9 +9,10 @@ use super::lanes::Lanes;
 use super::now::Now;
 use super::queue::Agents;
 use super::slot::{Slot, Stands};
+use super::suspended::Suspended;
 use super::waits::Waits;
 use crate::journal::exchange::Want;
-use crate::journal::intent::{Delivery, Head, State};
+use crate::journal::intent::{Head, State};
 use crate::outcome::LaunchId;
 
 /// Every launch of a journal, by what is asked of it: by key, by readiness, by due time, by lane.
@@ -26,6 +27,8 @@ pub(crate) struct Ledger {
     /// Launches whose process died while they ran. They run one at a time, so that it shows who kills it.
     suspects: BTreeSet<LaunchId>,
     running_suspects: usize,
+    /// Suspects that run and wait for other launches.
+    suspended: Suspended,
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: ById<Head>,
@@ -45,14 +48,15 @@ impl Ledger {
 
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
     pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
-        let Self { parked, waits, .. } = std::mem::take(self);
-        *self = Self { parked, waits: waits.begin_anew(), ..Self::new(aliases) };
+        let Self { parked, waits, suspended, .. } = std::mem::take(self);
+        *self = Self { parked, suspended, waits: waits.begin_anew(), ..Self::new(aliases) };
     }
 
     /// A launch has ended, or is removed, durably: nobody asks again what was known of it for this life.
     pub(crate) fn has_ended(&mut self, id: LaunchId) {
         self.waits.end(id);
         self.parked.remove(&id);
+        self.suspended.forget(id);
     }
 
     /// Everything that the store holds is here again.
@@ -101,7 +105,7 @@ impl Ledger {
             State::Done { .. } | State::Dead { .. } | State::Cancelled { .. } => None,
         };
         let lane = head.terms.lane.as_deref().map(|lane| self.lanes.name(lane));
-        let suspect = head.suspect && head.terms.delivery == Delivery::AtLeastOnce;
+        let suspect = head.is_suspect();
         let priority = head.terms.priority;
         let opened = self.put(id, stands.map(|stands| Slot { agent, priority, due, suspect, stands, lane }));
         if stands == Some(Stands::Running) {
@@ -121,6 +125,7 @@ impl Ledger {
     /// Forgets a launch that is being removed: from now on its key is free.
     pub(in super::super) fn forget(&mut self, id: LaunchId, key: Option<u128>, head: &Head) {
         self.put(id, None);
+        self.suspended.forget(id);
         let agent = self.agents.known(&head.agent);
         if let Some(named) = agent.zip(key) {
             // The key of a launch whose removal has begun may be another one's by now.
@@ -135,7 +140,23 @@ impl Ledger {
 
     /// Whether a suspect waits, and none runs.
     pub(crate) fn has_way_for_suspect(&self) -> bool {
-        self.running_suspects == 0 && !self.suspects.is_empty()
+        self.running_suspects == 0
+            && (!self.suspects.is_empty() || self.suspended.first_returning(&self.running).is_some())
+    }
+
+    /// The attempt of a suspect waits for another launch.
+    pub(in super::super) fn suspend(&mut self, id: LaunchId, attempt: u32) {
+        self.suspended.add(id, attempt);
+    }
+
+    pub(in super::super) fn is_suspended(&self, id: LaunchId, attempt: u32) -> bool {
+        self.suspended.contains(id, attempt)
+    }
+
+    /// A suspended attempt is to go on, from now on. Says whether it may.
+    pub(in super::super) fn may_resume(&mut self, id: LaunchId, attempt: u32) -> bool {
+        self.suspended.wants_back(id, attempt);
+        self.running_suspects == 0 && self.suspended.first_returning(&self.running) == Some(id)
     }
 
     /// A launch is not to be claimed in this process, however often it comes back.
@@ -271,7 +292,7 @@ impl Ledger {
 
     /// A suspect, if none runs.
     fn next_suspect(&mut self, agents: &mut VecDeque<(u32, usize)>) -> Option<LaunchId> {
-        if self.running_suspects > 0 {
+        if self.running_suspects > 0 || self.suspended.first_returning(&self.running).is_some() {
             return None;
         }
         let position_of = |id: &LaunchId| {

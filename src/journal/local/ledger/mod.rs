@@ -6,6 +6,7 @@
 //! | `Slot` | what is kept of a launch that has not ended |
 //! | `Queue`, `Agents` | the launches of an agent that wait for a slot, or for a time |
 //! | `Lanes` | launches that run one at a time, in their order |
+//! | `Suspended` | suspects that run and wait for other launches |
 //! | `Waits` | until when launches wait, on which clock |
 //! | `Expiring` | until when those that are done or cancelled are kept |
 //!
@@ -17,6 +18,7 @@ mod lanes;
 mod now;
 mod queue;
 mod slot;
+mod suspended;
 mod waits;
 
 pub(crate) use entries::Ledger;

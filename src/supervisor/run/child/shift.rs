@@ -12,7 +12,7 @@ use super::attempt::{Desk, Running};
 use super::finish::{Finished, Leave};
 use super::stretch::Stretch;
 use super::usher::step_aside;
-use crate::agent::{AgentContext, Attempt};
+use crate::agent::{AgentContext, Attempt, Gated};
 use crate::outcome::Cause;
 use crate::supervisor::run::control::nanos;
 use crate::supervisor::run::queue::{Branch, Pulled};
@@ -209,7 +209,16 @@ impl<'a, W: Work> Shift<'a, W> {
         context.begin(index, attempt, due.min(desk.control.deadline()));
         self.seat.start(attempt, started.unwrap_or(self.now), self.now, due);
         let cx = context.clone();
-        Some((Running::start(desk, self.seat, context, || work.start(job, cx)), spare))
+        let make = || work.start(job, cx);
+        let running = match &desk.control.info.lease {
+            None => Running::start(desk, self.seat, context, make),
+            // Nested in a launch: its code runs while that has its slot.
+            Some(leased) => {
+                let gated = Gated::nested(Arc::clone(&leased.lease), make);
+                Running::start(desk, self.seat, context, || Box::pin(gated))
+            }
+        };
+        Some((running, spare))
     }
 
     fn fresh_context(&self, index: usize) -> AgentContext {
