@@ -83,13 +83,22 @@ pub struct Resident<A: Actor, I, R> {
 }
 
 impl<A: Actor, I, R> Resident<A, I, R> {
-    /// A pool of so many actors of this kind; 1 unless set. A call goes to the living one with the fewest calls.
+    /// How many actors a pool may have.
+    pub const MOST_INSTANCES: usize = 1 << 20;
+
+    /// A pool of so many actors of this kind; 1 unless set. A call goes to the living one with the fewest calls. This is an
+    /// amount and no limit: all of them are started with the system, and each takes some 7 KB.
     ///
     /// # Panics
-    /// If `instances` is zero.
+    /// If `instances` is zero, or more than [`MOST_INSTANCES`](Self::MOST_INSTANCES).
     #[track_caller]
     pub fn instances(mut self, instances: usize) -> Self {
         assert!(instances > 0, "a resident needs at least 1 instance: nobody would ever answer");
+        assert!(
+            instances <= Self::MOST_INSTANCES,
+            "a resident has at most {} instances, and not {instances}: all of them are started with the system",
+            Self::MOST_INSTANCES
+        );
         self.instances = instances;
         self
     }

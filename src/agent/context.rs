@@ -35,6 +35,8 @@ pub(crate) struct Attempt {
     deadline: AtomicU64,
     /// Whether it is over, or shall end, for a reason of its own.
     over: AtomicBool,
+    /// Whether work nested in it was stopped together with it.
+    nested_stopped: AtomicBool,
     /// Made when somebody asks for it: most attempts never do, and it is larger than all the rest.
     token: OnceLock<CancellationToken>,
     /// Whether the token was given away: it must not become another attempt's.
@@ -61,9 +63,22 @@ impl Attempt {
         let (index, deadline) = (AtomicUsize::new(0), AtomicU64::new(0));
         let (number, children) = (AtomicU32::new(0), AtomicU32::new(0));
         let (over, lent) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (token, labels) = (OnceLock::new(), OnceLock::new());
-        let arrived = arrived.map(Box::new);
-        Self { run, index, number, children, deadline, over, token, lent, labels, bodies, arrived }
+        let nested_stopped = AtomicBool::new(false);
+        let (token, labels, arrived) = (OnceLock::new(), OnceLock::new(), arrived.map(Box::new));
+        Self {
+            run,
+            index,
+            number,
+            children,
+            deadline,
+            over,
+            nested_stopped,
+            token,
+            lent,
+            labels,
+            bodies,
+            arrived,
+        }
     }
 
     fn launched(&self) -> Option<&Launched> {
@@ -79,6 +94,7 @@ impl Attempt {
         self.index.store(index, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
         self.children.store(0, Ordering::Relaxed);
+        self.nested_stopped.store(false, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
     }
 
@@ -176,6 +192,16 @@ impl AgentContext {
     /// Ends the attempt for those who hold its context.
     pub(crate) fn cancel(&self) {
         self.attempt.cancel();
+    }
+
+    /// A run nested in the attempt was stopped because the attempt was, or with the system.
+    pub(crate) fn note_nested_work_stopped(&self) {
+        self.attempt.nested_stopped.store(true, Ordering::Release);
+    }
+
+    /// Whether a run nested in the attempt was stopped so.
+    pub(crate) fn was_nested_work_stopped(&self) -> bool {
+        self.attempt.nested_stopped.load(Ordering::Acquire)
     }
 
     /// The run that the attempt belongs to.

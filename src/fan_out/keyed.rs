@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +52,9 @@ impl<I: Send + 'static, O: Send + 'static> FanOut<ForEach<I, O>> {
     /// # Ok(()) }
     /// ```
     pub fn keyed<K: fmt::Display>(self, key: impl Fn(&I) -> K) -> Result<FanOut<Keyed<I, O>>, DuplicateKey> {
-        self.try_map(|ForEach { agent, items, restart }| {
-            let items: Vec<I> = items.collect();
+        self.try_map(|ForEach { agent, mut items, restart }| {
+            // One by one, because a size hint may be wrong.
+            let items: Vec<I> = iter::from_fn(|| items.next()).collect();
             let mut seen = HashSet::with_capacity(items.len());
             let mut keys = Vec::with_capacity(items.len());
             for item in &items {

@@ -31,7 +31,9 @@ pub struct LaunchMany<O> {
 
 impl<O> LaunchMany<O> {
     pub(crate) fn new(launches: impl IntoIterator<Item = Launch<O>>) -> Self {
-        Self { launches: launches.into_iter().collect() }
+        // One by one, because a size hint may be wrong.
+        let mut launches = launches.into_iter();
+        Self { launches: std::iter::from_fn(|| launches.next()).collect() }
     }
 }
 

@@ -62,7 +62,9 @@ impl AgentError {
     }
 
     /// As [`retry`](AgentError::retry), but the next attempt starts after `delay` at the earliest. The backoff may
-    /// make it later, jitter never makes it earlier.
+    /// make it later, jitter never makes it earlier. A `delay` of more than
+    /// [`Restart::LONGEST_WAIT`](crate::Restart::LONGEST_WAIT), such as `Duration::MAX`, rules a further attempt out: the
+    /// branch or the launch fails at once with this error.
     pub fn retry_after(delay: Duration, source: impl Into<BoxError>) -> Self {
         Self::new(source.into(), Reaction::RetryAfter(delay))
     }

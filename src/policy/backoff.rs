@@ -7,7 +7,8 @@ use super::positive;
 /// The wait between two attempts of a branch: none, fixed, or exponential; bounded, with jitter.
 ///
 /// Jitter takes up to half of a wait away, so that branches that failed together do not come back together. It
-/// never lengthens a wait: [`max`](Backoff::max) is a bound that holds.
+/// never lengthens a wait: [`max`](Backoff::max) is a bound that holds. A wait of more than
+/// [`Restart::LONGEST_WAIT`](crate::Restart::LONGEST_WAIT) is not waited for: there is no further attempt then.
 ///
 /// ```
 /// use std::time::Duration;

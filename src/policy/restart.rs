@@ -31,7 +31,9 @@ pub enum Decision {
 ///
 /// There is one counter per branch. Errors, panics and timeouts all end attempts and all count; unless
 /// [`only`](Restart::only) says otherwise, each of them is followed by another attempt while there are any left. An
-/// error that its agent called [fatal](crate::AgentError::fatal) ends the branch at once, whatever the policy says.
+/// error that its agent called [fatal](crate::AgentError::fatal) ends the branch at once, whatever the policy says, and so
+/// does one after which the wait would be longer than [`LONGEST_WAIT`](Restart::LONGEST_WAIT). All of this holds for the
+/// branches of a fan-out and for launches alike.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,6 +55,11 @@ pub struct Restart {
 }
 
 impl Restart {
+    /// The longest wait between two attempts: 100 years. Where the backoff or the error
+    /// [asks for](crate::AgentError::retry_after) a longer one, there is no further attempt: the branch, or the launch, fails
+    /// at once with that error.
+    pub const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
     /// At most `attempts` attempts, the first included, with the [default backoff](Backoff::default) between them.
     ///
     /// # Panics
@@ -99,10 +106,12 @@ impl Restart {
     /// Decides what follows attempt number `attempt` (counted from 1) of a branch, which `trigger` ended.
     ///
     /// `floor` is what the agent [asked for](crate::AgentError::retry_after): neither jitter nor the maximum of the
-    /// backoff undershoots it. `roll`, between 0 and 1, is the jitter's dice. Pure: no clock, no randomness.
+    /// backoff undershoots it. There is no further attempt after a wait of more than
+    /// [`LONGEST_WAIT`](Restart::LONGEST_WAIT). `roll`, between 0 and 1, is the jitter's dice. Pure: no clock, no randomness.
     pub fn decide(&self, attempt: u32, trigger: Trigger, floor: Duration, roll: f64) -> Decision {
-        if self.follows(trigger) && attempt < self.attempts {
-            Decision::Restart { after: self.backoff.wait_after(attempt, roll).max(floor) }
+        let after = self.backoff.wait_after(attempt, roll).max(floor);
+        if self.follows(trigger) && attempt < self.attempts && after <= Self::LONGEST_WAIT {
+            Decision::Restart { after }
         } else {
             Decision::GiveUp
         }

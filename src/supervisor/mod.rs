@@ -7,7 +7,7 @@
 //! | [`tree`] | what is above runs in a system: the root, named supervisors, residents |
 //! | [`Host`] | the supervisor of a run, as those see it who link actors of the user's to it |
 //! | `Wake`, `Resume` | the messages that wake the actors of this layer |
-//! | `Timer` | what wakes a supervisor at a moment |
+//! | `Timer` | what wakes a supervisor at a moment: by the runtime's timer, or by a `clock` of the crate where there may be none |
 //! | `Death` | the end of an actor, as the actor above it learns of it |
 //!
 //! Messages carry nothing: they only wake an actor, which then looks at what there is. So no death of an actor and no
@@ -15,6 +15,7 @@
 //!
 //! How a fan-out is written down is not known here (`fan_out`), nor how a system is built (`system`).
 
+mod clock;
 mod death;
 mod host;
 mod message;

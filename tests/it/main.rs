@@ -81,6 +81,7 @@ mod scenarios;
 mod seams;
 mod seams_launches;
 mod services;
+mod stopping;
 mod support;
 mod system;
 mod system_stress;

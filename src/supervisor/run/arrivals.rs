@@ -31,8 +31,6 @@ pub(super) struct Arrivals<J> {
 
 struct Belt<J> {
     arrived: EachContained<VecDeque<(Moment, Arrival<J>)>>,
-    /// At most how many are still to come; `usize::MAX` if the stream does not know.
-    expected: usize,
     /// Whether more may come.
     is_open: bool,
     /// Whether there is an usher, who has the stream.
@@ -47,8 +45,7 @@ impl<J> Arrivals<J> {
 
     pub(super) fn new(items: Items<J>, concurrency: usize, patience: Moment) -> Self {
         let arrived = EachContained(VecDeque::new());
-        let belt =
-            Belt { arrived, expected: usize::MAX, is_open: true, has_usher: false, is_waited_for: false };
+        let belt = Belt { arrived, is_open: true, has_usher: false, is_waited_for: false };
         Self {
             items: Mutex::new(Contained::new(items)),
             belt: Mutex::new(belt),
@@ -75,14 +72,13 @@ impl<J> Arrivals<J> {
     }
 
     /// Puts down one more, which has arrived `now`. After the end of the run it is dropped.
-    pub(super) fn push(&self, arrival: Arrival<J>, expected: usize, now: Moment) {
+    pub(super) fn push(&self, arrival: Arrival<J>, now: Moment) {
         let mut belt = lock(&self.belt);
         if !belt.is_open {
             drop(belt);
             return discard(arrival);
         }
         belt.arrived.0.push_back((now.saturating_add(self.patience), arrival));
-        belt.expected = expected;
     }
 
     /// Nothing more comes. `false` if this was known before.
@@ -141,11 +137,10 @@ impl<J> Arrivals<J> {
         self.patience != NEVER
     }
 
-    /// At most how many wait or are still to come; `usize::MAX` if the stream does not know.
-    pub(super) fn most(&self) -> usize {
+    /// Whether nothing more comes, and fewer than that wait.
+    pub(super) fn are_fewer_than(&self, count: usize) -> bool {
         let belt = lock(&self.belt);
-        let expected = if belt.is_open { belt.expected } else { 0 };
-        belt.arrived.0.len().saturating_add(expected)
+        !belt.is_open && belt.arrived.0.len() < count
     }
 
     /// Whether more may come. Once it does not, what is [ready](Arrivals::ready) only becomes less.

@@ -113,11 +113,15 @@ impl<W: Work> Run<W> {
             log_warn!("the stream of the items does not return from being polled, and is left to itself");
         }
         let is_cut = self.arrivals.as_ref().is_some_and(|arrivals| arrivals.close());
-        self.record_end(match ordered {
+        let end = match ordered {
             Some(stop) => stop.into(),
             None if complete => RunEnd::Finished,
             None => RunEnd::Lost,
-        });
+        };
+        if let (Some((parent, _)), RunEnd::Cancelled | RunEnd::ShutDown | RunEnd::Lost) = (&self.parent, end) {
+            parent.note_nested_work_stopped();
+        }
+        self.record_end(end);
         let rest = Rest { stop, items, is_cut, index: self.pulled() };
         for branch in waiting {
             let elapsed = branch.started.map(|started| self.control().since(started)).unwrap_or_default();

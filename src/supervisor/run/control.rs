@@ -4,24 +4,30 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorRef};
+use ractor::{ActorCell, ActorRef, ActorStatus};
 use tokio::time::Instant;
 
 use super::child::Stretch;
 use super::seat::{Duty, Moment, NEVER, Seat};
 use crate::agent::RunInfo;
-use crate::outcome::Cause;
+use crate::outcome::{AgentError, Cause};
 use crate::policy::Limits;
 use crate::supervisor::host::Host;
 use crate::supervisor::message::Wake;
+use crate::supervisor::tree::Tree;
 
 /// How long an attempt that was told to stop may take to reach an `.await`, and what it has started to end, before it
 /// counts as not stopped.
 pub(in crate::supervisor) const YIELD_GRACE: Duration = Duration::from_millis(50);
 
+/// What a fan-out says that was awaited elsewhere than in a runtime.
+const NO_RUNTIME: &str = "a fan-out needs a tokio runtime: await it within one, or enter one with `Runtime::enter` before";
+
 /// Limits, counters, the order to stop, and the bell that wakes the supervisor.
 pub(in crate::supervisor) struct Control {
     pub(super) info: Arc<RunInfo>,
+    /// Whether the run is nested in an attempt, whose end is its own.
+    is_nested: bool,
     pub(super) limits: Limits,
     deadline: Moment,
     supervisor: OnceLock<ActorRef<Wake>>,
@@ -58,6 +64,10 @@ pub(in crate::supervisor) enum Stop {
     Abandoned,
     /// The system to which it belongs shuts down.
     ShutDown,
+    /// Its supervisor was killed.
+    Lost,
+    /// Its caller is not within a tokio runtime.
+    NoRuntime,
 }
 
 impl Stop {
@@ -66,14 +76,17 @@ impl Stop {
         match self {
             Self::Deadline(limit) => Cause::DeadlineExceeded { limit, stopped },
             Self::Stuck if !running => Cause::Stuck,
+            Self::NoRuntime => Cause::Failed(AgentError::fatal(NO_RUNTIME).with_code("no_runtime")),
             Self::ShutDown => Cause::ShutDown { stopped },
-            Self::Unwanted | Self::Cancelled | Self::Stuck | Self::Abandoned => Cause::Cancelled { stopped },
+            Self::Unwanted | Self::Cancelled | Self::Stuck | Self::Abandoned | Self::Lost => {
+                Cause::Cancelled { stopped }
+            }
         }
     }
 }
 
 impl Control {
-    pub(super) fn new(info: RunInfo, limits: Limits) -> Self {
+    pub(super) fn new(info: RunInfo, limits: Limits, is_nested: bool) -> Self {
         // A limit beyond what the clock can tell is none.
         let moment = |limit: Option<Duration>| match limit {
             Some(limit) if info.start.checked_add(limit).is_some() => nanos(limit),
@@ -82,6 +95,7 @@ impl Control {
         Self {
             deadline: moment(limits.deadline),
             info: Arc::new(info),
+            is_nested,
             limits,
             supervisor: OnceLock::new(),
             host: OnceLock::new(),
@@ -136,6 +150,46 @@ impl Control {
 
     pub(super) fn stopped(&self) -> Option<Stop> {
         self.stop.get().copied()
+    }
+
+    /// The attempt in which the run is nested was ordered to stop, and the run with it.
+    pub(in crate::supervisor) fn stop_with_parent(&self) {
+        let is_ending = self.tree().is_some_and(|tree| tree.gate.is_stopping());
+        self.stop(if is_ending { Stop::ShutDown } else { Stop::Cancelled });
+    }
+
+    /// The order to stop as it stands now, given by whichever part of the crate. An order that is given somewhere above or
+    /// whose time has come counts before it reaches the run: the attempts of the run may hear of it earlier, through work
+    /// that is nested in them.
+    pub(super) fn order(&self) -> Option<Stop> {
+        if self.is_open() {
+            match self.limits.deadline {
+                Some(limit) if self.deadline != NEVER && self.deadline <= self.now() => {
+                    self.stop(Stop::Deadline(limit));
+                }
+                _ if self.is_nested && self.info.cancelled.is_cancelled() => self.stop_with_parent(),
+                _ if self.tree().is_some_and(|tree| tree.gate.is_stopping()) => {
+                    self.stop(Stop::ShutDown);
+                }
+                // A supervisor that was killed takes its run along.
+                _ if self.is_unsupervised() => {
+                    self.stop(Stop::Lost);
+                }
+                _ => {}
+            }
+        }
+        self.stopped()
+    }
+
+    /// The system that answers for the run.
+    fn tree(&self) -> Option<&Tree> {
+        self.info.home.as_deref()?.downcast_ref()
+    }
+
+    /// Whether the supervisor has ended, or does, although nothing was ordered.
+    fn is_unsupervised(&self) -> bool {
+        let status = self.supervisor.get().map(|supervisor| supervisor.get_status());
+        matches!(status, Some(ActorStatus::Stopping | ActorStatus::Stopped))
     }
 
     #[inline]

@@ -24,6 +24,12 @@ pub(in crate::supervisor) trait Crew: Send + Sync + 'static {
 
     fn shortest_timeout(&self) -> Option<Duration>;
 
+    /// Whether a limit in time is set, for which the runtime's timer is needed.
+    fn has_limits_in_time(&self) -> bool {
+        let limits = &self.control().limits;
+        limits.deadline.is_some() || limits.queue_timeout.is_some() || self.shortest_timeout().is_some()
+    }
+
     /// The seats of one more child.
     fn new_bench(&self, lanes: usize, role: Role) -> Arc<Bench>;
 
@@ -113,6 +119,13 @@ impl<W: Work> Crew for Run<W> {
             }
         };
         let span = Span::of(occupant, self.control.now());
-        self.record(&place, seat, occupant.ticket, span, (occupant.index, Err(failure)), hold)
+        let (index, outcome) = (occupant.index, Err(failure));
+        let news = self.news(&outcome);
+        let recorded = self.put(&place, seat, occupant.ticket, span, (index, outcome), hold);
+        if recorded {
+            // The supervisor executes no code of the user's.
+            self.consider(index, news, false);
+        }
+        recorded
     }
 }

@@ -2,9 +2,11 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use ractor::Actor;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::collect::Collected;
@@ -69,7 +71,7 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
         (Some(ended), None) => drop(ended.await),
         (Some(ended), Some(parent)) => {
             if let Either::Right((_, ended)) = select(ended, pin!(parent.cancelled())).await {
-                run.control().stop(Stop::Cancelled);
+                run.control().stop_with_parent();
                 drop(ended.await);
             }
         }
@@ -83,9 +85,21 @@ pub(crate) async fn execute<W: Work>(mut order: Order<W>) -> Collected<W::Output
 }
 
 /// Starts the supervisor of a run, and gives its end. It ends in one way or another, and takes its children along; however
-/// it ended, every finished outcome is in the run. Without one (the system or the runtime is shutting down) nothing runs.
+/// it ended, every finished outcome is in the run. Without one (the system or the runtime is shutting down, or there is no
+/// runtime) nothing runs.
+///
+/// # Panics
+/// If a limit in time is set, and the runtime has no timer.
 pub(super) async fn spawn<W: Work>(run: &Arc<Run<W>>, lodging: Option<Lodging>) -> Option<JoinHandle<()>> {
     warn_if_panics_abort();
+    if Handle::try_current().is_err() {
+        run.control().stop(Stop::NoRuntime);
+        return None;
+    }
+    if run.has_limits_in_time() {
+        // Where the runtime has no timer, this panics, and says how it gets one: here, and not in an actor of the run.
+        drop(tokio::time::sleep(Duration::ZERO));
+    }
     let crew: Arc<dyn Crew> = run.clone();
     let Some(Lodging { tree, standing }) = lodging else {
         let assignment = Assignment { crew, admission: None };
@@ -110,11 +124,16 @@ pub(super) struct StopOnDrop<W: Work>(pub(super) Arc<Run<W>>);
 
 impl<W: Work> Drop for StopOnDrop<W> {
     fn drop(&mut self) {
-        self.0.control().stop(Stop::Abandoned);
-        if let Some(leased) = &self.0.control().info.lease {
+        let control = self.0.control();
+        if let Some(leased) = &control.info.lease {
             leased.abandon();
         }
-        self.0.record_end(self.0.control().stopped().unwrap_or(Stop::Abandoned).into());
+        // An attempt that is stopped drops the runs that are nested in it: the order that stops it is theirs, too.
+        let stop = control.order().unwrap_or_else(|| {
+            control.stop(Stop::Abandoned);
+            Stop::Abandoned
+        });
+        self.0.record_end(stop.into());
     }
 }
 

@@ -9,7 +9,6 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::task::JoinHandle;
 
 use super::collect::Rest;
-use super::control::Stop;
 use super::execute::{Order, StopOnDrop, spawn};
 use super::state::Run;
 use super::work::Work;
@@ -107,7 +106,7 @@ async fn wait<W: Work>(
         Either::Left(_) => None,
         Either::Right((Either::Left(_), ended)) => Some(ended),
         Either::Right((Either::Right(_), ended)) => {
-            run.control().stop(Stop::Cancelled);
+            run.control().stop_with_parent();
             Some(ended)
         }
     }

@@ -22,6 +22,17 @@ impl Goal {
     }
 }
 
+/// How a run stands to its goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Outcomes may still decide it.
+    Open,
+    /// Outcomes have decided it.
+    Decided,
+    /// The goal is out of reach if there are fewer branches than that.
+    LostBelow(usize),
+}
+
 /// How far a run is on the way to its goal.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -37,30 +48,30 @@ impl Progress {
         Self { goal, failed: 0, first_failure: None, winners: Vec::new() }
     }
 
-    /// Notes a success. `true` if it decides the run.
-    pub(super) fn succeeded(&mut self, index: usize) -> bool {
+    /// Notes a success.
+    pub(super) fn succeeded(&mut self, index: usize) -> Standing {
         match self.goal {
             Goal::First(wanted) if self.winners.len() < wanted => {
                 self.winners.push(index);
-                self.winners.len() == wanted
+                if self.winners.len() == wanted { Standing::Decided } else { Standing::Open }
             }
-            _ => false,
+            _ => Standing::Open,
         }
     }
 
-    /// Notes a final failure. `most` is how many branches there can be at most. `true` if it decides the run.
-    pub(super) fn failed(&mut self, failure: Failure, most: usize) -> bool {
+    /// Notes a final failure.
+    pub(super) fn failed(&mut self, failure: Failure) -> Standing {
         self.failed += 1;
         self.first_failure.get_or_insert(failure);
-        self.is_lost(most)
+        self.standing()
     }
 
-    /// Whether failures have decided the run, in which there can be at most so many branches.
-    pub(super) fn is_lost(&self, most: usize) -> bool {
+    /// Whether failures have decided the run.
+    pub(super) fn standing(&self) -> Standing {
         match self.goal {
-            Goal::Settled | Goal::Each => false,
-            Goal::All => self.failed > 0,
-            Goal::First(wanted) => self.failed > 0 && most.saturating_sub(self.failed) < wanted,
+            Goal::All if self.failed > 0 => Standing::Decided,
+            Goal::First(wanted) if self.failed > 0 => Standing::LostBelow(wanted.saturating_add(self.failed)),
+            Goal::Settled | Goal::Each | Goal::All | Goal::First(_) => Standing::Open,
         }
     }
 

@@ -178,9 +178,10 @@ impl<J> Queue<J> {
         self.pulled
     }
 
-    /// At most how many branches the run has, those that were pulled included.
-    pub(super) fn most(&self) -> usize {
-        self.pulled.saturating_add(self.cursor.most())
+    /// Whether the run has fewer branches than that, those that were pulled included. `may_look` says whether the iterator
+    /// may be executed to find out.
+    pub(super) fn has_fewer_than(&mut self, count: usize, may_look: bool) -> bool {
+        count > self.pulled && self.cursor.has_fewer_than(count - self.pulled, may_look)
     }
 
     /// Takes all that is left: the branches that wait, and the cursor.

@@ -214,6 +214,7 @@ impl From<Stop> for RunEnd {
             Stop::Stuck => Self::Stuck,
             Stop::Abandoned => Self::Dropped,
             Stop::ShutDown => Self::ShutDown,
+            Stop::Lost | Stop::NoRuntime => Self::Lost,
         }
     }
 }

@@ -230,6 +230,12 @@ impl Seat {
         None
     }
 
+    /// Whether the time of the attempt is up. The clock is read only if the attempt has a limit.
+    pub(super) fn is_overdue(&self, now: impl FnOnce() -> Moment) -> bool {
+        let due = self.due.load(Ordering::Relaxed);
+        due != NEVER && due <= now()
+    }
+
     /// Whether the alarm has rung for the attempt.
     pub(super) fn has_rung(&self) -> bool {
         self.alarm.load(Ordering::Relaxed) == RUNG

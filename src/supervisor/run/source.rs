@@ -1,5 +1,6 @@
 //! Where the branches of a run come from: an iterator, or a stream.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
@@ -7,7 +8,7 @@ use futures::stream::BoxStream;
 use super::arrivals::Arrivals;
 use super::seat::{Moment, NEVER};
 use crate::outcome::{AgentError, Cause};
-use crate::user_code::{Contained, contain};
+use crate::user_code::{Contained, EachContained, contain};
 
 /// The branches of a run, before it starts.
 pub(crate) enum Source<J> {
@@ -19,8 +20,24 @@ pub(crate) enum Source<J> {
 
 /// What is left of the branches of a run that has started.
 pub(super) enum Cursor<J> {
-    Iterator(Contained<Box<dyn Iterator<Item = J> + Send>>),
+    Iterator(Items<J>),
     Arrivals(Arc<Arrivals<J>>),
+}
+
+/// An iterator, and how far its size hint is believed.
+///
+/// A hint serves to decide how many children there are. That there are no more items is known only once the iterator has
+/// said so: so where the hint has promised no further one, the iterator is asked, ahead of time.
+pub(super) struct Items<J> {
+    items: Contained<Box<dyn Iterator<Item = J> + Send>>,
+    /// The items that it has given ahead of time.
+    ahead: EachContained<VecDeque<J>>,
+    /// What ends the list instead of an item, behind those.
+    failed: Option<Box<Cause>>,
+    /// At most how many further items the iterator has promised at its start; `usize::MAX` if it has not promised anything.
+    promised: usize,
+    /// Whether it has given more than that, so that no hint of it is believed any more.
+    is_wrong: bool,
 }
 
 /// What a cursor gives.
@@ -36,36 +53,130 @@ pub(super) enum Next<J> {
     Nothing,
 }
 
+impl<J> Items<J> {
+    fn new(items: Box<dyn Iterator<Item = J> + Send>) -> Self {
+        let (ahead, items) = (EachContained(VecDeque::new()), Contained::new(items));
+        let mut items = Self { items, ahead, failed: None, promised: usize::MAX, is_wrong: false };
+        items.promised = items.hint();
+        items.verify();
+        items
+    }
+
+    fn empty() -> Self {
+        let (ahead, items) = (EachContained(VecDeque::new()), Contained::empty());
+        Self { items, ahead, failed: None, promised: 0, is_wrong: false }
+    }
+
+    #[inline]
+    fn next(&mut self) -> Next<J> {
+        if let Some(job) = self.ahead.0.pop_front() {
+            return Next::Job { job, expires: NEVER };
+        }
+        match self.take() {
+            Some(job) => {
+                self.note_given();
+                self.verify();
+                Next::Job { job, expires: NEVER }
+            }
+            None => self.failed.take().map_or(Next::Nothing, Next::Failed),
+        }
+    }
+
+    /// Executes the iterator. Behind its end, and behind a panic, there is nothing.
+    #[inline]
+    fn take(&mut self) -> Option<J> {
+        let items = self.items.get_mut()?;
+        match contain(|| items.next()) {
+            Ok(Some(job)) => return Some(job),
+            Ok(None) => {}
+            Err(message) => {
+                let cause = Cause::Panicked(format!("the iterator of the items: {message}"));
+                self.failed = Some(Box::new(cause));
+            }
+        }
+        self.items.clear();
+        None
+    }
+
+    /// The iterator has given one more item.
+    #[inline]
+    fn note_given(&mut self) {
+        match self.promised {
+            usize::MAX => {}
+            0 => (self.promised, self.is_wrong) = (usize::MAX, true),
+            promised => self.promised = promised - 1,
+        }
+    }
+
+    /// Asks the iterator for one more item where it has promised none. If there is one, its hint is not believed any more.
+    #[inline]
+    fn verify(&mut self) {
+        if self.promised == 0 {
+            self.look_ahead();
+        }
+    }
+
+    /// Takes one item ahead of time; `false` if there is none.
+    fn look_ahead(&mut self) -> bool {
+        let job = self.take();
+        let found = job.is_some();
+        if found {
+            self.note_given();
+        }
+        self.ahead.0.extend(job);
+        found
+    }
+
+    /// What the size hint promises now; `usize::MAX` if it does not, or contradicts itself.
+    fn hint(&self) -> usize {
+        match self.items.get().map(|items| contain(|| items.size_hint())) {
+            None => 0,
+            Some(Ok((least, Some(most)))) if least <= most => most,
+            // A hint that panics hints at nothing; `next` will say more.
+            Some(_) => usize::MAX,
+        }
+    }
+
+    /// At most how many items there are, as far as the iterator is believed, and what stands for one that failed. Zero only
+    /// if there are none.
+    fn most(&self) -> usize {
+        let known = self.ahead.0.len() + usize::from(self.failed.is_some());
+        let rest = match self.items.get() {
+            None => 0,
+            Some(_) if self.is_wrong => usize::MAX,
+            Some(_) => self.hint().clamp(1, self.promised.max(1)),
+        };
+        known.saturating_add(rest)
+    }
+
+    /// Whether there are fewer items than that. Where the hint says so, the iterator is asked, if it may be executed here;
+    /// otherwise it is not known.
+    fn has_fewer_than(&mut self, count: usize, may_look: bool) -> bool {
+        if self.most() >= count {
+            return false;
+        }
+        while may_look && self.ahead.0.len() < count && self.look_ahead() {}
+        self.items.get().is_none() && self.most() < count
+    }
+}
+
 impl<J> Cursor<J> {
     pub(super) fn new(source: Source<J>, concurrency: usize, patience: Moment) -> Self {
         match source {
-            Source::Iterator(items) => Self::Iterator(Contained::new(items)),
+            Source::Iterator(items) => Self::Iterator(Items::new(items)),
             Source::Stream(items) => Self::Arrivals(Arc::new(Arrivals::new(items, concurrency, patience))),
         }
     }
 
     pub(super) fn empty() -> Self {
-        Self::Iterator(Contained::empty())
+        Self::Iterator(Items::empty())
     }
 
     #[inline]
     pub(super) fn next(&mut self) -> Next<J> {
-        let cursor = match self {
-            Self::Iterator(cursor) => cursor,
-            Self::Arrivals(arrivals) => return arrivals.next(),
-        };
-        let Some(items) = cursor.get_mut() else { return Next::Nothing };
-        match contain(|| items.next()) {
-            Ok(Some(job)) => Next::Job { job, expires: NEVER },
-            Ok(None) => {
-                cursor.clear();
-                Next::Nothing
-            }
-            Err(message) => {
-                // There is nothing behind it.
-                cursor.clear();
-                Next::Failed(Box::new(Cause::Panicked(format!("the iterator of the items: {message}"))))
-            }
+        match self {
+            Self::Iterator(items) => items.next(),
+            Self::Arrivals(arrivals) => arrivals.next(),
         }
     }
 
@@ -77,32 +188,32 @@ impl<J> Cursor<J> {
         }
     }
 
-    /// At most how many branches can be had now; `usize::MAX` if the iterator does not know.
+    /// At most how many branches can be had now; `usize::MAX` if the iterator does not know. Zero only if there are none.
     pub(super) fn ready(&self) -> usize {
         match self {
-            Self::Iterator(items) => match items.get().map(|items| contain(|| items.size_hint())) {
-                None => 0,
-                Some(Ok((_, Some(most)))) => most,
-                // A hint that panics hints at nothing; `next` will say more.
-                Some(Ok((_, None)) | Err(_)) => usize::MAX,
-            },
+            Self::Iterator(items) => items.most(),
             Self::Arrivals(arrivals) => arrivals.ready(),
         }
     }
 
-    /// At most how many branches can be had now or later; `usize::MAX` if nobody knows.
-    pub(super) fn most(&self) -> usize {
+    /// Whether fewer branches than that can be had, now or later. `may_look` says whether the iterator may be executed to
+    /// find out.
+    pub(super) fn has_fewer_than(&mut self, count: usize, may_look: bool) -> bool {
         match self {
-            Self::Iterator(_) => self.ready(),
-            Self::Arrivals(arrivals) => arrivals.most(),
+            Self::Iterator(items) => items.has_fewer_than(count, may_look),
+            // What the hint of a stream says cannot be verified before the stream has ended.
+            Self::Arrivals(arrivals) => arrivals.are_fewer_than(count),
         }
     }
 
     /// Whether an iterator is known to have no end.
     pub(super) fn is_endless(&self) -> bool {
         match self {
-            Self::Iterator(items) => {
-                items.get().is_some_and(|items| matches!(contain(|| items.size_hint()), Ok((usize::MAX, _))))
+            Self::Iterator(Items { ahead, items, .. }) => {
+                let endless = |items: &Box<dyn Iterator<Item = J> + Send>| {
+                    matches!(contain(|| items.size_hint()), Ok((usize::MAX, None)))
+                };
+                ahead.0.is_empty() && items.get().is_some_and(endless)
             }
             Self::Arrivals(_) => false,
         }

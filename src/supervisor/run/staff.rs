@@ -182,7 +182,8 @@ impl State {
         let limits = &self.crew.control().limits;
         let lanes = match limits.lanes {
             _ if limits.fresh_children => 1,
-            Some(lanes) => lanes.min(limits.concurrency.div_ceil(self.workers)),
+            // No more at once than there are already, so that a limit costs nothing that is not used.
+            Some(lanes) => lanes.min(limits.concurrency.div_ceil(self.workers)).min(LANES.max(self.lanes)),
             None if self.hands < MOST_WITH_ONE_LANE => 1,
             None => LANES,
         };

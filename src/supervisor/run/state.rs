@@ -11,7 +11,7 @@ use super::bench::Bench;
 use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
 use super::execute::{Lodging, Order};
-use super::goal::{Goal, Progress};
+use super::goal::{Goal, Progress, Standing};
 use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
 use super::record::Record;
@@ -43,9 +43,13 @@ pub(super) struct Run<W: Work> {
     /// Where outcomes are taken while the run is under way.
     delivery: Option<Delivery>,
     pub(super) recorded: Option<Arc<Record>>,
-    /// To the attempt in which the run is nested, it is a body: while anybody works at the run, the attempt is not over.
-    _body: Option<Body>,
+    /// The attempt in which the run is nested. To it the run is a body: while anybody works at the run, the attempt is not
+    /// over.
+    pub(super) parent: Option<(AgentContext, Body)>,
 }
+
+/// What is known of an outcome that may decide its run.
+pub(super) type News = Option<Result<(), Failure>>;
 
 /// Outcomes, each with the position of its branch.
 pub(super) type Found<O> = Vec<(usize, Outcome<O>)>;
@@ -80,9 +84,9 @@ impl<W: Work> Run<W> {
         let Order { work, source, roster, limits, goal, recorder, .. } = order;
         let patience = limits.queue_timeout.map_or(NEVER, nanos);
         let queue = Queue::new(source, limits.concurrency, patience);
-        let body = parent.map(AgentContext::enter_body);
+        let enclosing = parent.map(|parent| (parent.clone(), parent.enter_body()));
         let home = lodging.map(|lodging| Arc::clone(&lodging.tree) as Home);
-        let control = Control::new(RunInfo::new(roster, parent, home), limits);
+        let control = Control::new(RunInfo::new(roster, parent, home), limits, parent.is_some());
         Self {
             work: Contained::new(work),
             goal,
@@ -96,7 +100,7 @@ impl<W: Work> Run<W> {
             delivery: (goal == Goal::Each).then(|| Delivery::new(control.limits.concurrency)),
             recorded: recorder.map(|recorder| recorder.begin(&control.info, parent)),
             control,
-            _body: body,
+            parent: enclosing,
         }
     }
 
@@ -251,9 +255,68 @@ impl<W: Work> Run<W> {
     }
 
     /// Puts an outcome where the caller finds it. `false` if the attempt with this ticket was concluded by somebody
-    /// else; the outcome then comes too late. `span` is the attempt, if one was made. `also` is done before anybody can
-    /// learn that it is not too late.
+    /// else; the outcome then comes too late. `span` is the attempt, if one was made. Only children call this: the iterator
+    /// of the items may be executed.
     pub(super) fn record(
+        &self,
+        place: &Place<W::Output>,
+        seat: &Seat,
+        ticket: u64,
+        span: Option<Span>,
+        (index, outcome): (usize, Outcome<W::Output>),
+    ) -> bool {
+        let news = self.news(&outcome);
+        let recorded = self.put(place, seat, ticket, span, (index, outcome), || {});
+        if recorded {
+            self.consider(index, news, true);
+        }
+        recorded
+    }
+
+    /// What is known of an outcome once it is handed over; a settled run asks for nothing.
+    pub(super) fn news(&self, outcome: &Outcome<W::Output>) -> News {
+        self.goal.is_decided_by_outcomes().then(|| outcome.as_ref().map(drop).map_err(Failure::clone))
+    }
+
+    /// Stops the run if an outcome has decided it. `may_look` says whether the iterator of the items may be executed for that.
+    pub(super) fn consider(&self, index: usize, news: News, may_look: bool) {
+        let standing = match news {
+            None => return,
+            Some(Ok(())) => lock(&self.progress).succeeded(index),
+            Some(Err(failure)) => lock(&self.progress).failed(failure),
+        };
+        self.stop_if_decided(standing, may_look);
+    }
+
+    fn stop_if_decided(&self, standing: Standing, may_look: bool) {
+        let decided = match standing {
+            Standing::Open => false,
+            Standing::Decided => true,
+            // While the iterator is being executed nobody knows; a later failure, or the end, decides then.
+            Standing::LostBelow(count) => {
+                self.try_queue().is_some_and(|mut queue| queue.has_fewer_than(count, may_look))
+            }
+        };
+        if decided {
+            self.control.stop(Stop::Unwanted);
+        }
+    }
+
+    /// The same for an attempt that an order to stop has cut short: that is no news, and decides nothing.
+    pub(super) fn record_cut(
+        &self,
+        place: &Place<W::Output>,
+        seat: &Seat,
+        ticket: u64,
+        span: Option<Span>,
+        failure: Failure,
+    ) -> bool {
+        self.put(place, seat, ticket, span, (failure.index(), Err(failure)), || {})
+    }
+
+    /// Puts an outcome where the caller finds it, and nothing else. `also` is done before anybody can learn that it does not
+    /// come too late.
+    pub(super) fn put(
         &self,
         place: &Place<W::Output>,
         seat: &Seat,
@@ -262,9 +325,6 @@ impl<W: Work> Run<W> {
         (index, outcome): (usize, Outcome<W::Output>),
         also: impl FnOnce(),
     ) -> bool {
-        // What is known of the outcome once it is handed over; a settled run asks for nothing.
-        let news =
-            self.goal.is_decided_by_outcomes().then(|| outcome.as_ref().map(drop).map_err(Failure::clone));
         {
             let mut kept = lock(&place.kept);
             if !seat.claim(ticket) {
@@ -281,27 +341,13 @@ impl<W: Work> Run<W> {
         if let Some(delivery) = &self.delivery {
             delivery.arrive();
         }
-        let decided = match news {
-            None => false,
-            Some(Ok(())) => lock(&self.progress).succeeded(index),
-            Some(Err(failure)) => {
-                // While the iterator is being executed nobody knows; a later failure, or the end, decides then.
-                let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
-                lock(&self.progress).failed(failure, most)
-            }
-        };
-        if decided {
-            self.control.stop(Stop::Unwanted);
-        }
         true
     }
 
     /// The stream of the items has ended: what is wanted may be out of reach.
     pub(super) fn reconsider(&self) {
-        let most = self.try_queue().map_or(usize::MAX, |queue| queue.most());
-        if lock(&self.progress).is_lost(most) {
-            self.control.stop(Stop::Unwanted);
-        }
+        let standing = lock(&self.progress).standing();
+        self.stop_if_decided(standing, false);
     }
 }
 

@@ -28,8 +28,8 @@ pub(super) struct RunSupervisor;
 /// When to look again at what changes without a sign.
 pub(in crate::supervisor) const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// A moment for what nothing asks for: a watch or a kill beyond what the clock can tell.
-const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A moment for what nothing asks for, such as a watch or a kill beyond what the clock can tell: a hundred years.
+const FAR_AWAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// How long bodies that did not stop may hold every slot before the branches without one are given up.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
@@ -75,6 +75,7 @@ impl Actor for RunSupervisor {
         Assignment { crew, admission }: Assignment,
     ) -> Result<State, ActorProcessingErr> {
         crew.control().attend(myself.clone());
+        let timer = Timer::new(crew.has_limits_in_time());
         let children = usher::hire(&crew, &myself).await;
         Ok(State {
             crew,
@@ -85,7 +86,7 @@ impl Actor for RunSupervisor {
             roomy: Vec::new(),
             vacant: Vec::new(),
             workers: Handle::current().metrics().num_workers(),
-            timer: Timer::default(),
+            timer,
             watch_at: None,
             stuck: None,
             closing: None,

@@ -1,6 +1,7 @@
 //! Which runs there are, and whether another one may start.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::time::Instant;
@@ -29,6 +30,8 @@ pub enum Phase {
 /// The runs of a system, and how far its life has come.
 pub(crate) struct Gate {
     state: Mutex<State>,
+    /// Whether runs are being stopped, or have been: what the phase says, for those who look at every failure.
+    is_stopping: AtomicBool,
     drain: CancellationToken,
 }
 
@@ -68,7 +71,7 @@ impl Default for Gate {
         let (phase, runs, left) = (Phase::Running, HashMap::new(), Vec::new());
         let (drain_until, next, errands, handed_back, cut_short) = (None, 0, 0, 0, 0);
         let state = State { phase, drain_until, runs, next, errands, handed_back, cut_short, left };
-        Self { state: Mutex::new(state), drain: CancellationToken::new() }
+        Self { state: Mutex::new(state), is_stopping: AtomicBool::new(false), drain: CancellationToken::new() }
     }
 }
 
@@ -143,6 +146,8 @@ impl Gate {
         let runs: Vec<_> = {
             let mut state = self.state();
             state.phase = state.phase.max(Phase::Stopping);
+            // Before any run is told, and before one that is nested is refused: an attempt may hear of both first.
+            self.is_stopping.store(true, Ordering::SeqCst);
             state.runs.values().filter_map(|run| Some((run.crew.upgrade()?, run.standing))).collect()
         };
         // Where there was no order to shut down: a failure is more than that to whoever waits for one.
@@ -153,8 +158,15 @@ impl Gate {
         self.state().cut_short += cut;
     }
 
+    /// Whether runs are being stopped, or have been.
+    pub(in crate::supervisor) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+
     pub(super) fn close(&self) {
-        self.state().phase = Phase::Ended;
+        let mut state = self.state();
+        state.phase = Phase::Ended;
+        self.is_stopping.store(true, Ordering::SeqCst);
     }
 }
 

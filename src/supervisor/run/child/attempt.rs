@@ -14,7 +14,7 @@ use super::stretch::Stretch;
 use crate::agent::AgentContext;
 use crate::agent::ambient::within;
 use crate::outcome::AgentError;
-use crate::supervisor::run::control::{Control, Suspended, YIELD_GRACE};
+use crate::supervisor::run::control::{Control, Stop, Suspended, YIELD_GRACE};
 use crate::supervisor::run::seat::Seat;
 use crate::user_code::{Contained, contain, discard};
 
@@ -24,6 +24,8 @@ pub(super) enum Ended<O> {
     Error(AgentError),
     Panicked(String),
     TimedOut { stopped: bool },
+    /// With an error, after the order to stop it was given: the order is the cause.
+    CutShort(Stop),
 }
 
 /// What the attempts of a child share.
@@ -81,7 +83,7 @@ impl<'a, O> Running<'a, O> {
     pub(super) async fn stop(mut self) -> bool {
         self.cancel();
         let (control, stretch, seat) = (self.desk.control, &self.desk.stretch, self.seat);
-        if !control.limits.stop_grace.is_zero() {
+        if !control.limits.stop_grace.is_zero() && self.future.get().is_some() {
             // What it returns now is too late, but it may clean up.
             discard(self.clean_up(Instant::now().checked_add(control.limits.stop_grace)).await);
         }
@@ -144,6 +146,32 @@ impl<'a, O> Running<'a, O> {
         Poll::Ready(ended)
     }
 
+    /// What counts of the end of an attempt: whatever stops an attempt decides its cause, and not what the attempt, or the
+    /// work nested in it, says about being stopped. `None` if its time was up.
+    ///
+    /// An order that is given counts, whether it has reached the attempt by itself or through nested work. A value counts
+    /// in spite of it, and so does a panic, unless nested work was stopped as well: then it is taken for what the attempt
+    /// made of that.
+    fn judge(&self, ended: Ended<O>) -> Option<Ended<O>> {
+        let is_answer = match &ended {
+            Ended::Error(_) => false,
+            Ended::Panicked(_) => !self.attempt.as_ref().is_some_and(AgentContext::was_nested_work_stopped),
+            Ended::Output(_) | Ended::TimedOut { .. } | Ended::CutShort(_) => true,
+        };
+        if is_answer {
+            return Some(ended);
+        }
+        if let Some(stop) = self.desk.control.order() {
+            discard(ended);
+            return Some(Ended::CutShort(stop));
+        }
+        if matches!(ended, Ended::Error(_)) && self.seat.is_overdue(|| self.desk.control.now()) {
+            discard(ended);
+            return None;
+        }
+        Some(ended)
+    }
+
     /// The first poll of the future has told whom to wake. From now on the attempt waits.
     fn suspend(&mut self, cx: &Context<'_>) {
         let desk = self.desk;
@@ -182,7 +210,7 @@ impl<O> Future for Running<'_, O> {
             return Poll::Pending;
         }
         match running.poll_agent(cx) {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Ready(ended) => Poll::Ready(running.judge(ended)),
             Poll::Pending if first => {
                 running.suspend(cx);
                 Poll::Pending

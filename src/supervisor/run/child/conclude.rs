@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::Ended;
-use super::shift::Shift;
+use super::shift::{Floor, Shift};
 use crate::outcome::{AgentError, Cause, Failure, Outcome, Reaction};
 use crate::policy::{Decision, Trigger};
+use crate::supervisor::run::control::Stop;
 use crate::supervisor::run::log::Span;
 use crate::supervisor::run::queue::Branch;
 use crate::supervisor::run::seat::{NEVER, Turn};
@@ -41,6 +42,10 @@ impl<W: Work> Shift<'_, W> {
             }
             Ended::Error(error) => Cause::Failed(error),
             Ended::Panicked(message) => Cause::Panicked(message),
+            Ended::CutShort(stop) => {
+                discard(spare);
+                return self.cut_short(turn, stop);
+            }
             Ended::TimedOut { stopped } => Cause::TimedOut { limit: self.seat.limit(), stopped },
         };
         let concluded = match &cause {
@@ -49,7 +54,7 @@ impl<W: Work> Shift<'_, W> {
         };
         let now = Instant::now();
         let wait = spare.get().and_then(|job| self.wait_before_next(job, turn, &cause));
-        // A wait beyond what the clock can tell would never end: the branch does.
+        // No wait is as long as that the clock could not tell its end.
         let due = wait.and_then(|wait| now.checked_add(wait));
         let in_time = match (due, spare.take()) {
             (Some(due), Some(job)) => {
@@ -62,6 +67,16 @@ impl<W: Work> Shift<'_, W> {
             }
         };
         if in_time { concluded } else { Concluded::TooLate }
+    }
+
+    /// Records an attempt that an order to stop has ended.
+    fn cut_short(&self, turn: Turn, stop: Stop) -> Concluded {
+        let Floor { run, place, desk, .. } = self.floor;
+        let elapsed = desk.control.since(turn.started);
+        let failure = run.failure(turn.index, turn.attempt, elapsed, stop.cause(true, true));
+        let span = Some(self.span(turn, true));
+        let in_time = run.record_cut(place, self.seat, turn.ticket, span, failure);
+        if in_time { Concluded::Done } else { Concluded::TooLate }
     }
 
     /// The wait before the branch's next attempt; `None` if there is none.
@@ -129,7 +144,7 @@ impl<W: Work> Shift<'_, W> {
     }
 
     fn record(&self, turn: Turn, span: Option<Span>, outcome: Outcome<W::Output>) -> bool {
-        self.floor.run.record(self.floor.place, self.seat, turn.ticket, span, (turn.index, outcome), || {})
+        self.floor.run.record(self.floor.place, self.seat, turn.ticket, span, (turn.index, outcome))
     }
 }
 

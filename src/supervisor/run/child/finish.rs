@@ -63,7 +63,7 @@ impl<'a, W: Work> Shift<'a, W> {
             }
             None => Ended::TimedOut { stopped: running.stop().await },
         };
-        if matches!(ended, Ended::Error(_) | Ended::Panicked(_)) {
+        if matches!(ended, Ended::Error(_) | Ended::Panicked(_) | Ended::CutShort(_)) {
             // There is no further attempt beside what this one has left behind.
             let _suspended = self.floor.desk.control.suspend(&self.floor.desk.stretch);
             self.seat.set_polling(false);

@@ -148,7 +148,7 @@ impl<W: Work> Ushering<W> {
             match self.poll(cx) {
                 Poll::Pending => break Poll::Pending,
                 Poll::Ready(None) => break Poll::Ready(Turn::Ended),
-                Poll::Ready(Some(arrival)) => self.arrivals.push(arrival, self.expected(), now),
+                Poll::Ready(Some(arrival)) => self.arrivals.push(arrival, now),
             }
             news += 1;
             now = self.run.control().now();
@@ -195,13 +195,6 @@ impl<W: Work> Ushering<W> {
         polled
     }
 
-    /// At most how many items are still to come.
-    fn expected(&self) -> usize {
-        let Some(items) = self.items.get() else { return 0 };
-        // A hint that panics hints at nothing.
-        contain(|| items.size_hint()).ok().and_then(|(_, most)| most).unwrap_or(usize::MAX)
-    }
-
     fn end(&mut self) {
         self.is_done = true;
         self.drop_items();
@@ -222,7 +215,8 @@ impl<W: Work> Drop for Ushering<W> {
     fn drop(&mut self) {
         self.drop_items();
         self.arrivals.usher_leaves();
-        if !self.is_done {
+        // It is cancelled with the run, or with the attempt in which the run is nested, whose order is the cause then.
+        if !self.is_done && self.run.control().order().is_none() {
             self.run.control().stop(Stop::Unwanted);
         }
     }
