@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::claim::{Claim, Closing};
 use super::durable;
-use super::names::{self, Entry, LOCK, NOT_SYNCED, WATERMARK};
+use super::names::{self, Entry, LOCK, NOT_SYNCED, PROGRESS, QUARANTINED, WATERMARK};
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// A directory that belongs to this value alone, in this process and beyond. Dropping it sets it free.
@@ -29,6 +29,7 @@ impl Directory {
         let made = make(given)?;
         let claim = Claim::of(given.canonicalize()?)?;
         refuse_foreign(claim.path())?;
+        refuse_links(claim.path())?;
         let lock = lock(claim.path())?;
         let directory = Self { lock, claim, made };
         warn_if_open_to_others(directory.path());
@@ -184,10 +185,6 @@ impl Drop for Directory {
 fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = directory.join(LOCK);
     loop {
-        if !names::is_free(&path)? && !names::is_file(&path) {
-            let what = format!("`{LOCK}` in it is no regular file: remove it, or give another directory");
-            return Err(JournalError::new(JournalErrorKind::NotWritable).because(what));
-        }
         let file = private_file().create(true).truncate(false).write(true).open(&path)?;
         close_to_others(&file);
         // The name in front: newer versions of std have methods of the same names.
@@ -321,6 +318,19 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), JournalError> {
         Err(error) if error.kind() == JournalErrorKind::NotWritable => Ok(()),
         result => result,
     }
+}
+
+/// Refuses a directory in which one of the journal's files is something else: the journal would write to the place to which a
+/// link leads, or replace what it has not made.
+fn refuse_links(path: &Path) -> Result<(), JournalError> {
+    for name in [LOCK, WATERMARK, PROGRESS, NOT_SYNCED, QUARANTINED] {
+        let file = path.join(name);
+        if !names::is_free(&file)? && !names::is_file(&file) {
+            let what = format!("`{name}` in it is no regular file: remove it, or give another directory");
+            return Err(JournalError::new(JournalErrorKind::NotWritable).because(what));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a directory that is neither empty nor a journal: the path was mistaken for another one.

@@ -20,6 +20,8 @@ use crate::journal::{JournalError, JournalErrorKind};
 pub(crate) struct Draft {
     directory: Option<Directory>,
     staging: PathBuf,
+    /// Where the store will stand, once the watermark says that a journal begins here.
+    declared: Option<PathBuf>,
 }
 
 impl Draft {
@@ -45,7 +47,7 @@ impl Draft {
         }
         let staging = directory.path().join(names::new_staging());
         // From here on it cleans up after itself.
-        let draft = Self { directory: Some(directory), staging };
+        let draft = Self { directory: Some(directory), staging, declared: None };
         directory::make_new(&draft.staging).map_err(|error| ImportError::Journal(at(error.into())))?;
         Ok(draft)
     }
@@ -57,28 +59,32 @@ impl Draft {
 
     /// Puts the store, which is whole, where it counts.
     pub(crate) fn publish(mut self, store: SledStore) -> Result<(), JournalError> {
-        let Some(directory) = &self.directory else {
+        let Some(directory) = self.directory.take() else {
             return Err(JournalError::new(JournalErrorKind::Closed));
         };
-        let published = store.close_in_order().and_then(|()| self.publish_in(directory));
-        published.map_err(|error| error.at(directory.path()))?;
+        let published = store.close_in_order().and_then(|()| self.publish_in(&directory));
+        if let Err(error) = published {
+            let error = error.at(directory.path());
+            self.directory = Some(directory);
+            return Err(error);
+        }
         let left = durable::remove_tree(&self.staging);
         if let Err(error) = left {
             tracing::warn!(%error, path = %self.staging.display(), "what is left of an import could not be removed");
         }
-        self.directory = None;
         Ok(())
     }
 
-    fn publish_in(&self, directory: &Directory) -> Result<(), JournalError> {
+    fn publish_in(&mut self, directory: &Directory) -> Result<(), JournalError> {
         let damaged =
             || JournalError::new(JournalErrorKind::Corrupt).because("the imported journal is not whole");
         let made = Watermark::read(&self.staging)?.ok_or_else(damaged)?;
         let commits = made.commits.max(Progress::read(&self.staging)?);
-        Watermark::NEW.write(directory.path())?;
-        hit("store.import.declared", directory.path())?;
         let number = directory.next_store(0)?;
         let place = directory.store(number);
+        self.declared = Some(place.clone());
+        Watermark::NEW.write(directory.path())?;
+        hit("store.import.declared", directory.path())?;
         // An import that was interrupted here has left it.
         durable::remove_tree(&place)?;
         fs::rename(self.staging.join(names::store(made.store)), place)?;
@@ -93,7 +99,12 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         let Some(directory) = self.directory.take() else { return };
-        if let Err(error) = durable::remove_tree(&self.staging) {
+        let removed = durable::remove_tree(&self.staging).and_then(|()| match &self.declared {
+            Some(store) => durable::remove_tree(store)
+                .and_then(|()| durable::remove_file(&directory.path().join(names::WATERMARK))),
+            None => Ok(()),
+        });
+        if let Err(error) = removed {
             tracing::warn!(%error, path = %self.staging.display(), "what was imported could not be removed");
         }
         directory.discard();

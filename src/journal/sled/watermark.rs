@@ -22,7 +22,7 @@ use std::path::Path;
 
 use super::directory::{close_to_others, private_file};
 use super::durable;
-use super::names::{self, PROGRESS, WATERMARK};
+use super::names::{PROGRESS, WATERMARK};
 use crate::journal::{JournalError, JournalErrorKind};
 
 const MAGIC: &str = "sortie journal";
@@ -89,10 +89,6 @@ impl Progress {
     /// Opens the file, or makes one.
     pub(super) fn open(directory: &Path) -> Result<Self, JournalError> {
         let path = directory.join(PROGRESS);
-        if !names::is_free(&path)? && !names::is_file(&path) {
-            let what = format!("`{PROGRESS}` in it is no regular file: remove it");
-            return Err(JournalError::new(JournalErrorKind::NotWritable).because(what));
-        }
         let file = private_file().create(true).truncate(false).write(true).open(path)?;
         close_to_others(&file);
         Ok(Self(file))
