@@ -17,7 +17,7 @@ use super::contract::{Durability, Journal};
 use super::foreign::Foreign;
 use super::local::{Embedded, Local};
 #[cfg(feature = "sled")]
-use super::sled::SledStore;
+use super::sled::{Closing, SledStore};
 use super::store::memory::MemoryStore;
 #[cfg(feature = "sled")]
 use super::transfer::{self, ExportError, Exported, ImportError};
@@ -40,20 +40,71 @@ use super::transfer::{self, ExportError, Exported, ImportError};
 /// # std::fs::remove_dir_all(folder)?;
 /// # Ok(()) }
 /// ```
+///
+/// # What is in the directory
+///
+/// Everything that a journal makes, moves or sets aside stays in its directory, which may be the root of a mounted volume.
+/// Nothing in it is moved or removed unless its name is exactly one that the journal gives. Directories are made with the
+/// mode 700 and files with 600; a warning is logged where the directory itself is open to other users.
+///
+/// # Forks
+///
+/// A process that forks without an `exec` hands a copy of the lock on to its child, as of every open file. The
+/// directory then stays locked until the child has ended as well, also if the parent was killed: an opening says
+/// [`OwnedByAnotherProcess`](crate::JournalErrorKind::OwnedByAnotherProcess) until then. Fork before the journal is opened, or let the child
+/// `exec`, which closes the files; [`std::process::Command`] does.
+///
+/// # After a system was dropped
+///
+/// A system that is dropped without [`shutdown`](crate::System::shutdown) ends in the background and closes its journal then, about
+/// 100 ms later. [`open`](SledJournal::open) waits for that; async code can await [`released`](SledJournal::released).
 #[cfg(feature = "sled")]
-pub struct SledJournal(Local);
+pub struct SledJournal {
+    local: Local,
+    closing: ClosesWhenDropped,
+}
+
+/// Says that the journal is being closed, when it is dropped at the latest.
+#[cfg(feature = "sled")]
+struct ClosesWhenDropped(Closing);
+
+#[cfg(feature = "sled")]
+impl Drop for ClosesWhenDropped {
+    fn drop(&mut self) {
+        self.0.begin();
+    }
+}
 
 #[cfg(feature = "sled")]
 impl SledJournal {
     /// Opens the journal in a directory, which is made if only its last part is missing, readable for nobody else.
     ///
-    /// It blocks while it reads the files: open it where a service starts.
+    /// It blocks while it reads the files: open it where a service starts. If a system of this process was
+    /// dropped and is still closing its journal in the same directory, it waits for that, at most 5 s; not on a runtime with
+    /// one thread, which it would keep from closing the journal. Another process that has the directory is not waited for.
     ///
     /// # Errors
-    /// [`JournalError`], whose kind says what to do: the directory is in use, cannot be written, or holds what cannot be
-    /// read. What is damaged is set aside, never emptied.
+    /// [`JournalError`], whose kind says what to do: the path is none of a directory, the directory is in use, cannot be
+    /// written, or holds what cannot be read. What is damaged is set aside, never emptied: it is moved to the directory `damaged-N`
+    /// within the journal's, and nothing is opened before the file `quarantined` is removed. The next opening begins with
+    /// an empty journal then, into which the lines of an [`export`](SledJournal::export) of `damaged-N` can be
+    /// [imported](SledJournal::import) instead.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, JournalError> {
-        SledStore::open(path.as_ref()).map(|store| Self(Local::new(store)))
+        let store = SledStore::open(path.as_ref())?;
+        let closing = ClosesWhenDropped(store.closing());
+        Ok(Self { local: Local::new(store), closing })
+    }
+
+    /// Waits until no journal of this process has the directory open: for what follows a system that was dropped, whose
+    /// journal is closed in the background. Returns at once if none has, or if there is no such directory. As long as the
+    /// system runs, it waits.
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any time.
+    pub async fn released(path: impl AsRef<Path>) {
+        // Not held over the wait, because it may be anything.
+        let path = path.as_ref().to_owned();
+        super::sled::released(&path).await;
     }
 
     /// Relaxes what is promised: launches, and outcomes of launches that run at least once, are acknowledged before they are
@@ -67,7 +118,7 @@ impl SledJournal {
     #[track_caller]
     pub fn buffered(mut self, interval: Duration) -> Self {
         assert!(!interval.is_zero(), "an interval must be longer than zero: leave it out for none");
-        self.0.set_interval(interval);
+        self.local.set_interval(interval);
         self
     }
 
@@ -75,18 +126,19 @@ impl SledJournal {
     /// [`launch`](crate::System::launch); an attempt with a longer output fails, and there is no other.
     #[must_use]
     pub fn longest_payload(mut self, bytes: usize) -> Self {
-        self.0.set_longest_payload(bytes);
+        self.local.set_longest_payload(bytes);
         self
     }
 
     /// Writes every launch of a journal that nobody has open, as lines of JSON: one that says what it is, and then one for
     /// each launch, with its payloads. [`import`](SledJournal::import) makes a journal of them.
     ///
-    /// It is the way to repair a journal, too: give it the directory as which a damaged one
+    /// It is the way to repair a journal, too: give it the directory to which a damaged one
     /// [was set aside](JournalError::set_aside). Records that are damaged are skipped, and reported.
     ///
-    /// It blocks, holds one launch at a time in memory, and changes nothing in the directory. It reads from a copy that it makes
-    /// beside that, and removes, so there must be room on the disk for the files of the store once more.
+    /// It blocks, holds one launch at a time in memory, and changes nothing in the directory but for the lock file. It reads from
+    /// a copy that it makes there, `export-ID`, and removes, so there must be room on the disk for the files of the store once
+    /// more. The copy that a killed process has left is removed at the next opening, export or import.
     ///
     /// # Errors
     /// [`ExportError`]: there is no journal that could be read, somebody has it open, or the lines cannot be written.
@@ -115,12 +167,17 @@ impl SledJournal {
     /// They keep their ids, keys, states and histories. An attempt that was under way counts as one whose process has died.
     /// Import into one journal only: two of them would run the same launches twice.
     ///
-    /// It blocks, and holds one launch at a time in memory, and the ids of all. The journal is made beside its directory and moved
-    /// there when it is whole, so an import that fails or is killed leaves none.
+    /// Every line is checked against what a journal can write, as far as that can be known from the line. In particular, an id
+    /// must not be of a time more than a day ahead of the clock of this machine.
+    ///
+    /// It blocks, and holds one launch at a time in memory, and the ids of all. The directory is made if only its last part is
+    /// missing; it may also be an empty one, such as the root of a volume, and one from which a damaged journal was set aside, once
+    /// the file `quarantined` in it is removed. The journal is made in a directory within, `import-ID`, and counts
+    /// when it is whole, so an import that fails or is killed leaves none.
     ///
     /// # Errors
-    /// [`ImportError`]: the directory is there and not empty, a line is not what an export writes, or the journal cannot be
-    /// written.
+    /// [`ImportError`]: there is a journal in the directory or something else, a line is not what an export writes, or the journal
+    /// cannot be written.
     pub fn import(path: impl AsRef<Path>, mut from: impl io::Read) -> Result<u64, ImportError> {
         transfer::import(path.as_ref(), &mut from)
     }
@@ -169,11 +226,15 @@ impl Default for MemoryJournal {
 #[cfg(feature = "sled")]
 impl Embedded for SledJournal {
     fn local(&self) -> &Local {
-        &self.0
+        &self.local
     }
 
     fn promises(&self) -> Durability {
-        self.0.durability()
+        self.local.durability()
+    }
+
+    fn begin_closing(&self) {
+        self.closing.0.begin();
     }
 }
 

@@ -165,6 +165,11 @@ pub trait Journal: Send + Sync + 'static {
     /// What the journal can take.
     fn capabilities(&self) -> Capabilities;
 
+    /// The last handle of the system was dropped: the journal will be closed as soon as what runs has ended. Requests go on until
+    /// then. A journal may let the next opening of its place wait for that; it need not do anything, and does not unless
+    /// implemented.
+    fn ending(&self) {}
+
     /// Ends the life of the journal: takes no further requests. Those that wait are answered.
     fn close(&self);
 

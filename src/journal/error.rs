@@ -29,6 +29,9 @@ pub enum JournalErrorKind {
     OwnedByAnotherProcess,
     /// This process has the directory open already, or the journal belongs to another system: one journal, one system.
     InUse,
+    /// The path is not one at which there is, or can be made, a directory: it is empty, holds a NUL byte, is a symbolic link
+    /// to nothing, or the directory above it is missing. The error's source says which.
+    BadPath,
     /// The directory cannot be created, read or written: permissions, a read-only file system, a file in its place.
     NotWritable,
     /// The disk is full. What was acknowledged is kept, and writing works again once there is room.
@@ -36,7 +39,7 @@ pub enum JournalErrorKind {
     /// The disk could not be made to keep what was written. Writes are refused until the journal is opened again; what was
     /// acknowledged before is kept.
     NotSynced,
-    /// The store is damaged. It was set aside under another name and not touched otherwise.
+    /// The store is damaged. It was set aside, in a directory within the journal's, and not touched otherwise.
     Corrupt,
     /// The store was written by a newer version of the crate. It was not touched.
     NewerFormat,
@@ -116,6 +119,9 @@ impl fmt::Display for JournalError {
                 " is owned by another process: one process has a journal at a time"
             }
             JournalErrorKind::InUse => " is in use in this process: one journal belongs to one system",
+            JournalErrorKind::BadPath => {
+                " cannot be opened: give the path of a directory, of which only the last part may be missing"
+            }
             JournalErrorKind::NotWritable => {
                 " cannot be written: check the path, its permissions, and that the file system is not read-only"
             }

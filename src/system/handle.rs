@@ -51,8 +51,21 @@ use crate::user_code::printable_in_full;
 /// ```
 #[derive(Clone)]
 pub struct System {
+    // Before the tree, which ends when it is dropped: the journal is told first.
+    _ending: Arc<Ending>,
     tree: TreeHandle,
     agents: Arc<BTreeMap<String, AgentRef<Value, Value>>>,
+}
+
+/// Tells the journal that the system has no handle any more, when it is dropped.
+struct Ending(Option<Arc<dyn Journal>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(journal) = &self.0 {
+            journal.ending();
+        }
+    }
 }
 
 impl System {
@@ -62,7 +75,9 @@ impl System {
     }
 
     pub(super) fn new(tree: TreeHandle, agents: BTreeMap<String, AgentRef<Value, Value>>) -> Self {
-        Self { tree, agents: Arc::new(agents) }
+        let ending =
+            Arc::new(Ending(Launcher::of(tree.tree()).map(|launcher| Arc::clone(launcher.journal()))));
+        Self { _ending: ending, tree, agents: Arc::new(agents) }
     }
 
     /// The JSON view of a registered agent: the same agent with the policies that it was registered with; values go in and

@@ -1,9 +1,15 @@
 //! Directories for journals under test.
 
+#[cfg(target_os = "linux")]
+mod mounted;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+#[cfg(target_os = "linux")]
+pub use mounted::{Mount, mount};
 
 /// A directory that is removed at the end.
 pub struct Directory(PathBuf);

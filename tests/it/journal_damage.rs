@@ -24,17 +24,22 @@ fn journal() -> Directory {
 /// Checks that the store is found damaged, now and later, until somebody decides. Returns where it stands.
 fn is_set_aside(directory: &Directory, what: &str) -> PathBuf {
     let journal = directory.journal();
-    let before = names(&journal);
+    let (before, beside) = (names(&journal), names(directory.path()));
     let error = StoreProbe::sled(&journal).err().unwrap_or_else(|| panic!("{what}: opened"));
     assert_eq!(error.kind(), JournalErrorKind::Corrupt, "{what}: {error:#}");
     let aside = error.set_aside().unwrap_or_else(|| panic!("{what}: {error:#}")).to_owned();
     for path in [&journal, &aside] {
         assert!(error.to_string().contains(path.to_str().unwrap()), "{what}: {error}");
     }
-    assert_eq!(aside.parent(), journal.parent());
-    assert!(aside.to_str().unwrap().contains("journal.corrupt-2"), "{}", aside.display());
-    assert_eq!(names(&journal), ["lock", "quarantined"]);
-    let moved: Vec<_> = before.into_iter().filter(|name| name != "lock").collect();
+    assert_eq!(aside.parent(), Some(&*journal));
+    assert_eq!(names(directory.path()), beside, "{what}: something was made outside of the directory");
+    let earlier: Vec<_> = before.iter().filter(|name| name.starts_with("damaged-")).cloned().collect();
+    let name = format!("damaged-{}", earlier.len() + 1);
+    assert_eq!(aside.file_name().unwrap().to_str(), Some(&*name));
+    let left = earlier.iter().cloned().chain([name, "lock".to_owned(), "quarantined".to_owned()]);
+    assert!(left.eq(names(&journal)), "{what}: {:?}", names(&journal));
+    let moved: Vec<_> =
+        before.into_iter().filter(|name| name != "lock" && !name.starts_with("damaged-")).collect();
     assert_eq!(names(&aside), moved, "{what}");
 
     let again = StoreProbe::sled(&journal).err().unwrap();
@@ -156,7 +161,7 @@ fn a_store_whose_records_are_refused_as_corrupt_is_set_aside_when_it_is_closed()
     assert!(aside.join("store-1").join("db").exists());
     assert_eq!(store.reopen().unwrap_err().kind(), JournalErrorKind::Corrupt, "it was begun anew");
     drop(store);
-    assert_eq!(names(&directory.journal()), ["lock", "quarantined"]);
+    assert_eq!(names(&directory.journal()), ["damaged-1", "lock", "quarantined"]);
 }
 
 #[test]
@@ -175,14 +180,19 @@ fn who_removes_the_note_begins_anew_and_who_puts_the_store_back_goes_on() {
     drop(store);
     assert!(aside.join("store-1").exists());
 
-    fs::remove_dir_all(&journal).unwrap();
-    fs::rename(&aside, &journal).unwrap();
+    for name in ["lock", "progress", "watermark"] {
+        fs::remove_file(journal.join(name)).unwrap();
+    }
+    fs::remove_dir_all(journal.join("store-1")).unwrap();
+    for name in names(&aside) {
+        fs::rename(aside.join(&name), journal.join(&name)).unwrap();
+    }
     fs::write(journal.join("watermark"), watermark).unwrap();
     assert_eq!(StoreProbe::sled(&journal).unwrap().scan(b"").unwrap().len(), 200);
 }
 
 #[test]
-fn two_damaged_stores_in_one_second_get_two_names() {
+fn two_damaged_stores_get_two_names() {
     let directory = journal();
     let first = {
         fs::remove_file(directory.journal().join("watermark")).unwrap();

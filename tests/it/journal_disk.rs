@@ -4,52 +4,11 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sortie::JournalErrorKind;
 use sortie::probe::StoreProbe;
 
-use crate::directory::{Directory, names};
-
-/// A mounted file system. Dropping it unmounts it.
-struct Mount {
-    path: PathBuf,
-    // Removed after the unmounting.
-    _directory: Directory,
-}
-
-impl Mount {
-    /// A file system of this size, or nothing where that is not permitted.
-    fn new(options: &str) -> Option<Self> {
-        let directory = Directory::new();
-        let path = directory.path().join("disk");
-        fs::create_dir(&path).unwrap();
-        let mounted = mount(&["-t", "tmpfs", "-o", options, "tmpfs"], &path);
-        if !mounted {
-            println!("skipped: this process may not mount a file system");
-        }
-        mounted.then_some(Self { path, _directory: directory })
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let done = |arguments: &[&str]| {
-            Command::new("umount")
-                .args(arguments)
-                .arg(&self.path)
-                .output()
-                .is_ok_and(|out| out.status.success())
-        };
-        if !done(&[]) {
-            done(&["-l"]);
-        }
-    }
-}
-
-fn mount(arguments: &[&str], path: &Path) -> bool {
-    Command::new("mount").args(arguments).arg(path).output().is_ok_and(|output| output.status.success())
-}
+use crate::directory::{Directory, Mount, mount, names};
 
 /// Takes all room that there is, less so much.
 fn fill(disk: &Path, leave: u64) -> PathBuf {

@@ -274,7 +274,7 @@ fn killed_at_every_step_of_setting_a_damaged_store_aside() {
         let error = StoreProbe::sled(&directory.journal()).err().unwrap();
         assert_eq!(error.kind(), JournalErrorKind::Corrupt);
         assert_eq!(names(error.set_aside().unwrap()), ["progress", "store-1", "watermark"], "{point}");
-        assert_eq!(names(&directory.journal()), ["lock", "quarantined"], "{point}");
+        assert_eq!(names(&directory.journal()), ["damaged-1", "lock", "quarantined"], "{point}");
     }
 }
 

@@ -203,7 +203,7 @@ fn what_is_no_directory_of_a_journal_is_refused_and_not_touched() {
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     };
     refused(&file, JournalErrorKind::NotWritable);
-    refused(&directory.path().join("no/journal"), JournalErrorKind::Io);
+    refused(&directory.path().join("no/journal"), JournalErrorKind::BadPath);
     refused(directory.path(), JournalErrorKind::NotWritable); // it holds somebody's file
     assert_eq!(names(directory.path()), ["file"]);
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");

@@ -16,6 +16,10 @@ pub trait Embedded: Send + Sync + 'static {
 
     #[doc(hidden)]
     fn promises(&self) -> Durability;
+
+    /// The journal will be closed as soon as its system has ended.
+    #[doc(hidden)]
+    fn begin_closing(&self) {}
 }
 
 impl<J: Embedded> Journal for J {
@@ -129,7 +133,12 @@ impl<J: Embedded> Journal for J {
         Capabilities { longest_payload: self.local().longest_payload }
     }
 
+    fn ending(&self) {
+        self.begin_closing();
+    }
+
     fn close(&self) {
+        self.begin_closing();
         self.local().close();
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sled::{Batch, Config, Db, Error, Tree};
 
+use super::directory::private_file;
 use super::durable;
 use crate::journal::failpoint::hit;
 use crate::journal::store::Each;
@@ -57,7 +58,7 @@ impl Database {
     pub(super) fn open(path: &Path, journal: &Path) -> Result<Self, JournalError> {
         clear_interrupted_opening(path)?;
         let file =
-            File::options().create(true).truncate(false).read(true).write(true).open(path.join(FILE))?;
+            private_file().create(true).truncate(false).read(true).write(true).open(path.join(FILE))?;
         let start = Instant::now();
         let (db, counts) = loop {
             let config = Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
@@ -227,12 +228,20 @@ fn clear_interrupted_opening(path: &Path) -> Result<(), JournalError> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
+        if entry.file_type()?.is_file() && name.to_str().is_some_and(is_half_a_snapshot) {
             durable::remove_file(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Whether sled gives this name to a snapshot that it is about to write: `snap.`, 16 hexadecimal digits, `.generating`.
+fn is_half_a_snapshot(name: &str) -> bool {
+    let number = name.strip_prefix("snap.").and_then(|rest| rest.strip_suffix(".generating"));
+    number.is_some_and(|digits| {
+        digits.len() == 16
+            && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
+    })
 }
 
 /// Calls sled. A panic of its becomes an error.

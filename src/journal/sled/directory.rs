@@ -1,38 +1,24 @@
 //! The directory of a journal, and who owns it.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
+use super::claim::{Claim, Closing};
 use super::durable;
+use super::names::{self, Entry, LOCK, NOT_SYNCED, PROGRESS, QUARANTINED, WATERMARK};
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::user_code::printable;
-
-pub(super) const WATERMARK: &str = "watermark";
-pub(super) const PROGRESS: &str = "progress";
-pub(super) const QUARANTINED: &str = "quarantined";
-const LOCK: &str = "lock";
-const NOT_SYNCED: &str = "not-synced";
-const STORE: &str = "store-";
-/// What file systems put into the root of a disk.
-const NOT_OURS_BUT_FINE: &str = "lost+found";
-
-/// The directories that are open in this process.
-static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A directory that belongs to this value alone, in this process and beyond. Dropping it sets it free.
 #[derive(Debug)]
 pub(super) struct Directory {
     lock: File,
     claim: Claim,
+    /// Whether it was made by this value.
+    made: bool,
 }
-
-/// A canonical path in [`OPEN`].
-#[derive(Debug)]
-struct Claim(PathBuf);
 
 impl Directory {
     /// Takes the directory, and makes it if only its last part is missing.
@@ -41,62 +27,123 @@ impl Directory {
     }
 
     fn take(given: &Path) -> Result<Self, JournalError> {
-        make(given)?;
+        let made = make(given)?;
         let claim = Claim::of(given.canonicalize()?)?;
-        let path = &claim.0;
-        refuse_foreign(path)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(path.join(LOCK))?;
-        // The name in front: newer versions of std have methods of the same names.
-        if let Err(error) = fs2::FileExt::try_lock_exclusive(&lock) {
-            let contended = error.kind() == fs2::lock_contended_error().kind();
-            return Err(if contended {
-                JournalError::new(JournalErrorKind::OwnedByAnotherProcess)
-            } else {
-                error.into()
-            });
-        }
-        Ok(Self { lock, claim })
+        refuse_foreign(claim.path())?;
+        refuse_links(claim.path())?;
+        let lock = lock(claim.path())?;
+        let directory = Self { lock, claim, made };
+        warn_if_open_to_others(directory.path());
+        directory.remove_leftovers();
+        Ok(directory)
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.claim.0
+        self.claim.path()
+    }
+
+    /// Where it is said that the journal in the directory is being closed.
+    pub(super) fn closing(&self) -> Closing {
+        self.claim.closing()
     }
 
     /// Where the store with this number is.
     pub(super) fn store(&self, number: u64) -> PathBuf {
-        self.path().join(format!("{STORE}{number}"))
+        self.path().join(names::store(number))
     }
 
-    /// The names of all that a journal is made of, without the lock and the marker of a quarantine.
-    pub(super) fn parts(&self) -> io::Result<Vec<OsString>> {
-        let mut parts = Vec::new();
-        for entry in fs::read_dir(self.path())? {
-            let name = entry?.file_name();
-            let text = name.to_string_lossy();
-            let replaced = [WATERMARK, NOT_SYNCED].iter().any(|part| text.starts_with(part));
-            if replaced || text.starts_with(STORE) || text == PROGRESS {
-                parts.push(name);
+    /// The number of the store that is made after this one: the next, unless its name belongs to something of the user's.
+    pub(super) fn next_store(&self, after: u64) -> Result<u64, JournalError> {
+        let mut number = after;
+        loop {
+            number = number.checked_add(1).ok_or_else(|| {
+                JournalError::new(JournalErrorKind::Corrupt)
+                    .because("the watermark names the last store that there can be")
+            })?;
+            let path = self.store(number);
+            if names::is_free(&path)? || Entry::at(&path)?.is_some() {
+                return Ok(number);
             }
         }
-        Ok(parts)
     }
 
-    pub(super) fn has_stores(&self) -> io::Result<bool> {
-        Ok(self.parts()?.iter().any(|name| name.to_string_lossy().starts_with(STORE)))
+    /// The entries that a journal has made.
+    pub(super) fn entries(&self) -> io::Result<Vec<(OsString, Entry)>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.path())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if let Some(what) = Entry::of(&name, entry.file_type()?) {
+                entries.push((name, what));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The names of all that a store is made of, with what is said about it.
+    pub(super) fn parts(&self) -> io::Result<Vec<OsString>> {
+        let part = |(name, what)| match what {
+            Entry::Watermark | Entry::Progress | Entry::NotSynced | Entry::Replacement | Entry::Store(_) => {
+                Some(name)
+            }
+            Entry::Lock
+            | Entry::Quarantined
+            | Entry::Damaged(_)
+            | Entry::Staging
+            | Entry::Copy
+            | Entry::LostAndFound => None,
+        };
+        Ok(self.entries()?.into_iter().filter_map(part).collect())
+    }
+
+    /// The numbers of the stores.
+    pub(super) fn stores(&self) -> io::Result<Vec<u64>> {
+        let number = |(_, what)| match what {
+            Entry::Store(number) => Some(number),
+            _ => None,
+        };
+        Ok(self.entries()?.into_iter().filter_map(number).collect())
     }
 
     /// Removes what an interrupted copy or replacement has left: all stores but one, and files half written.
     pub(super) fn clean(&self, keep: u64) -> io::Result<()> {
-        let keep = format!("{STORE}{keep}");
-        for name in self.parts()? {
-            let (path, text) = (self.path().join(&name), name.to_string_lossy());
-            if text.starts_with(STORE) && *text != *keep {
-                durable::remove_tree(&path)?;
-            } else if text.ends_with(".new") {
-                durable::remove_file(&path)?;
+        for (name, what) in self.entries()? {
+            let path = self.path().join(name);
+            match what {
+                Entry::Store(number) if number != keep => durable::remove_tree(&path)?,
+                Entry::Replacement => durable::remove_file(&path)?,
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Removes what an import or an export has left whose process was killed. They have the lock while they work, so none is
+    /// under way. What cannot be removed takes room and does no other harm.
+    fn remove_leftovers(&self) {
+        let remove = || -> io::Result<()> {
+            for (name, what) in self.entries()? {
+                if matches!(what, Entry::Staging | Entry::Copy) {
+                    durable::remove_tree(&self.path().join(name))?;
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = remove() {
+            let path = self.path().display();
+            tracing::warn!(%error, %path, "what an interrupted import or export has left could not be removed");
+        }
+    }
+
+    /// Removes the directory again if this value has made it and there is nothing but its lock in it.
+    pub(super) fn discard(self) {
+        if self.made {
+            // Removed while it is locked: `lock` takes no file that is not in its place any more.
+            let removed = fs::remove_file(self.path().join(LOCK)).and_then(|()| fs::remove_dir(self.path()));
+            if let Err(error) = removed {
+                tracing::warn!(%error, path = %self.path().display(), "a new directory could not be removed");
+            }
+        }
     }
 
     /// Syncs the entries of the directory, and its own entry.
@@ -115,7 +162,7 @@ impl Directory {
     }
 
     pub(super) fn is_marked_not_synced(&self) -> bool {
-        self.path().join(NOT_SYNCED).exists()
+        names::is_file(&self.path().join(NOT_SYNCED))
     }
 
     /// Removes the note: what it is about is gone.
@@ -135,37 +182,128 @@ impl Drop for Directory {
     }
 }
 
-impl Claim {
-    fn of(path: PathBuf) -> Result<Self, JournalError> {
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.insert(path.clone()) {
-            Ok(Self(path))
-        } else {
-            Err(JournalError::new(JournalErrorKind::InUse))
+/// Opens and locks the lock file of a directory, which only its owner may open: who may open it may lock it.
+fn lock(directory: &Path) -> Result<File, JournalError> {
+    let path = directory.join(LOCK);
+    loop {
+        let file = private_file().create(true).truncate(false).write(true).open(&path)?;
+        close_to_others(&file);
+        // The name in front: newer versions of std have methods of the same names.
+        if let Err(error) = fs2::FileExt::try_lock_exclusive(&file) {
+            let contended = error.kind() == fs2::lock_contended_error().kind();
+            return Err(if contended {
+                JournalError::new(JournalErrorKind::OwnedByAnotherProcess)
+            } else {
+                error.into()
+            });
+        }
+        // Another process may have removed it between the two.
+        if is_at(&file, &path)? {
+            return Ok(file);
         }
     }
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+/// Whether the file stands at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let mine = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((mine.dev(), mine.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
-/// Makes a directory that nobody else may look into, unless there is one.
-pub(super) fn make(path: &Path) -> Result<(), JournalError> {
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    Ok(path.exists())
+}
+
+/// Options for a file that only its owner may read or write.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Takes the permissions of others away from a file that an earlier version has made. Only its owner can do that, and for
+/// another process it stays as it is.
+pub(super) fn close_to_others(file: &File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata().map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o077 != 0 {
+            let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+}
+
+fn warn_if_open_to_others(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode()) & 0o7777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                path = %path.display(), mode = format_args!("{mode:o}"),
+                "the directory of the journal is open to other users: give it the mode 700"
+            );
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+/// Makes a directory that only its owner may look into, unless there is one. Says whether it did.
+fn make(path: &Path) -> Result<bool, JournalError> {
+    check_path(path)?;
     if path.is_dir() {
-        return Ok(());
+        return Ok(false);
     }
-    make_new(path).or_else(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists if path.is_dir() => Ok(()), // made by somebody else in between
-        io::ErrorKind::AlreadyExists => Err(io::Error::from(io::ErrorKind::NotADirectory)),
-        _ => Err(error),
-    })?;
-    sync_parent(&path.canonicalize()?)
+    match make_new(path) {
+        Ok(()) => {}
+        // Another process has made it between the two.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let what = io::Error::new(
+                io::ErrorKind::NotADirectory,
+                "there is a file at the path: give the path of a directory",
+            );
+            return Err(what.into());
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let what = "the directory above it is missing: make that first, because only the last part of the path is made";
+            return Err(JournalError::new(JournalErrorKind::BadPath).because(what));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    sync_parent(&path.canonicalize()?)?;
+    Ok(true)
 }
 
-/// Makes a directory that nobody else may look into, and that was not there.
+/// Refuses a path that cannot be that of a directory.
+pub(super) fn check_path(path: &Path) -> Result<(), JournalError> {
+    let bad = |what: &str| Err(JournalError::new(JournalErrorKind::BadPath).because(what));
+    if path.as_os_str().is_empty() {
+        return bad("the path is empty: for the current directory give `.`");
+    }
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return bad("the path contains a NUL byte");
+    }
+    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    if is_link && !path.exists() {
+        return bad("the path is a symbolic link to a place where nothing is");
+    }
+    Ok(())
+}
+
+/// Makes a directory that only its owner may look into, and that was not there.
 pub(super) fn make_new(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
@@ -183,18 +321,33 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// Refuses a directory that is neither empty nor a journal: somebody has mistaken the path.
+/// Refuses a directory in which one of the journal's files is something else: the journal would write to the place to which a
+/// link leads, or replace what it has not made.
+fn refuse_links(path: &Path) -> Result<(), JournalError> {
+    for name in [LOCK, WATERMARK, PROGRESS, NOT_SYNCED, QUARANTINED] {
+        let file = path.join(name);
+        if !names::is_free(&file)? && !names::is_file(&file) {
+            let what = format!("`{name}` in it is no regular file: remove it, or give another directory");
+            return Err(JournalError::new(JournalErrorKind::NotWritable).because(what));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a directory that is neither empty nor a journal: the path was mistaken for another one.
 fn refuse_foreign(path: &Path) -> Result<(), JournalError> {
     if path.join(LOCK).exists() || path.join(WATERMARK).exists() {
         return Ok(());
     }
     for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        let text = name.to_string_lossy();
-        let ours = text.starts_with(STORE) || [PROGRESS, NOT_SYNCED, QUARANTINED].contains(&&*text);
-        if !ours && text != NOT_OURS_BUT_FINE {
-            return Err(JournalError::new(JournalErrorKind::NotWritable)
-                .because(format!("the directory holds no journal, but `{text}`")));
+        let entry = entry?;
+        if Entry::of(&entry.file_name(), entry.file_type()?).is_none() {
+            let name = entry.file_name();
+            let what = format!(
+                "the directory holds no journal, but `{}`: give an empty directory",
+                name.to_string_lossy().escape_debug()
+            );
+            return Err(JournalError::new(JournalErrorKind::NotWritable).because(what));
         }
     }
     Ok(())

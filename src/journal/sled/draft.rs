@@ -1,69 +1,139 @@
-//! A journal that is being made, beside the place where it shall be: it is there when it is whole, or not at all.
+//! A journal that is being imported: it is there when it is whole, or not at all.
+//!
+//! It is made in a directory within the journal's, `import-ID`, and its store is moved from there when it is whole. The
+//! watermark says before that a journal begins here and has no store yet, and afterwards, by one rename, which store counts. A
+//! process killed in between leaves a journal that was not begun, and what else it leaves is removed at the next opening.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::directory;
-use super::quarantine;
-use crate::journal::JournalError;
+use super::directory::{self, Directory};
+use super::names::{self, Entry};
+use super::store::SledStore;
+use super::watermark::{Progress, Watermark};
+use super::{durable, quarantine};
+use crate::journal::failpoint::hit;
 use crate::journal::transfer::ImportError;
+use crate::journal::{JournalError, JournalErrorKind};
 use crate::user_code::printable;
 
-/// What stands behind the name of a journal in that of its draft.
-const DRAFT: &str = "importing";
-
-/// The directory of a journal that is being made. It is removed when it is dropped before it was published.
+/// The directory of a journal that is being imported. What was made is removed when it is dropped before it was published.
 pub(crate) struct Draft {
-    draft: PathBuf,
-    place: PathBuf,
-    published: bool,
+    directory: Option<Directory>,
+    staging: PathBuf,
+    /// Where the store will stand, once the watermark says that a journal begins here.
+    declared: Option<PathBuf>,
 }
 
 impl Draft {
-    /// Begins a journal that shall stand at `path`, where there must be nothing, or an empty directory.
+    /// Begins a journal at `path`, where no journal may be, nor anything of the user's.
     pub(crate) fn begin(path: &Path) -> Result<Self, ImportError> {
-        let at = |error: io::Error| ImportError::Journal(JournalError::from(error).at(path));
-        if path.exists() && !(path.is_dir() && fs::read_dir(path).map_err(at)?.next().is_none()) {
+        if path.is_file() {
             return Err(ImportError::NotNew(path.to_owned()));
         }
-        let nameless = || at(io::Error::from(io::ErrorKind::InvalidInput));
-        let draft = quarantine::beside(path, DRAFT).ok_or_else(nameless)?;
-        match directory::make_new(&draft) {
-            Ok(()) => Ok(Self { draft, place: path.to_owned(), published: false }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ImportError::Interrupted(draft))
+        let directory = match Directory::own(path) {
+            // It holds something, and no journal.
+            Err(error)
+                if error.kind() == JournalErrorKind::NotWritable && path.is_dir() && holds_others(path) =>
+            {
+                return Err(ImportError::NotNew(path.to_owned()));
             }
-            Err(error) => Err(at(error)),
+            directory => directory?,
+        };
+        let at = |error: JournalError| if error.path().is_none() { error.at(path) } else { error };
+        match is_new(&directory) {
+            Ok(true) => {}
+            Ok(false) => return Err(ImportError::NotNew(path.to_owned())),
+            Err(error) => return Err(ImportError::Journal(at(error))),
         }
+        let staging = directory.path().join(names::new_staging());
+        // From here on it cleans up after itself.
+        let draft = Self { directory: Some(directory), staging, declared: None };
+        directory::make_new(&draft.staging).map_err(|error| ImportError::Journal(at(error.into())))?;
+        Ok(draft)
     }
 
     /// Where it is made.
     pub(crate) fn path(&self) -> &Path {
-        &self.draft
+        &self.staging
     }
 
-    /// Puts it where it shall be. Nobody may have it open.
-    pub(crate) fn publish(mut self) -> Result<(), JournalError> {
-        // Refused if there is anything in it by now.
-        match fs::remove_dir(&self.place) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(JournalError::from(error).at(&self.place));
-            }
-            _ => {}
+    /// Puts the store, which is whole, where it counts.
+    pub(crate) fn publish(mut self, store: SledStore) -> Result<(), JournalError> {
+        let Some(directory) = self.directory.take() else {
+            return Err(JournalError::new(JournalErrorKind::Closed));
+        };
+        let published = store.close_in_order().and_then(|()| self.publish_in(&directory));
+        if let Err(error) = published {
+            let error = error.at(directory.path());
+            self.directory = Some(directory);
+            return Err(error);
         }
-        fs::rename(&self.draft, &self.place)?;
-        self.published = true;
-        directory::sync_parent(&self.place.canonicalize()?)
+        let left = durable::remove_tree(&self.staging);
+        if let Err(error) = left {
+            tracing::warn!(%error, path = %self.staging.display(), "what is left of an import could not be removed");
+        }
+        Ok(())
+    }
+
+    fn publish_in(&mut self, directory: &Directory) -> Result<(), JournalError> {
+        let damaged =
+            || JournalError::new(JournalErrorKind::Corrupt).because("the imported journal is not whole");
+        let made = Watermark::read(&self.staging)?.ok_or_else(damaged)?;
+        let commits = made.commits.max(Progress::read(&self.staging)?);
+        let number = directory.next_store(0)?;
+        let place = directory.store(number);
+        self.declared = Some(place.clone());
+        Watermark::NEW.write(directory.path())?;
+        hit("store.import.declared", directory.path())?;
+        // An import that was interrupted here has left it.
+        durable::remove_tree(&place)?;
+        fs::rename(self.staging.join(names::store(made.store)), place)?;
+        directory.sync()?;
+        hit("store.import.moved", directory.path())?;
+        Watermark { store: number, commits }.write(directory.path())?;
+        hit("store.import.published", directory.path())?;
+        Ok(())
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.published {
-            if let Err(error) = fs::remove_dir_all(&self.draft) {
-                log_warn!(error = %printable(&error), path = %printable(self.draft.display()), "what was imported could not be removed");
-            }
+        let Some(directory) = self.directory.take() else { return };
+        let removed = durable::remove_tree(&self.staging).and_then(|()| match &self.declared {
+            Some(store) => durable::remove_tree(store)
+                .and_then(|()| durable::remove_file(&directory.path().join(names::WATERMARK))),
+            None => Ok(()),
+        });
+        if let Err(error) = removed {
+            log_warn!(
+                error = %printable(&error),
+                path = %printable(self.staging.display()),
+                "what was imported could not be removed"
+            );
         }
+        directory.discard();
     }
+}
+
+/// Whether there is something that no journal has made.
+fn holds_others(path: &Path) -> bool {
+    let other = |entry: fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| Entry::of(&entry.file_name(), kind).is_none())
+    };
+    fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(other))
+}
+
+/// Whether no journal was begun in a directory, and there is nothing of the user's in it. What was set aside may be there, once
+/// its note is not.
+fn is_new(directory: &Directory) -> Result<bool, JournalError> {
+    if quarantine::is_declared(directory) {
+        quarantine::refuse(directory)?;
+    }
+    let begun = Watermark::read(directory.path())?;
+    let has_stores = !directory.stores()?.is_empty();
+    Ok(match begun {
+        Some(mark) => mark.store == 0 && !holds_others(directory.path()),
+        None => !has_stores && !holds_others(directory.path()),
+    })
 }

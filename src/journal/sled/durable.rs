@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::directory::private_file;
+use super::names;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// What a failed sync means, whatever its cause: the kernel has given up on data that it still shows to readers.
@@ -36,8 +38,10 @@ pub(super) fn sync_tree(path: &Path) -> Result<(), JournalError> {
 
 /// Writes a file so that, after a crash at any step, either the old one is there or the whole new one.
 pub(super) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<(), JournalError> {
-    let new = directory.join(format!("{name}.new"));
-    let mut file = File::create(&new)?;
+    let new = names::replacement(directory, name)?;
+    remove_file(&new)?;
+    // Made anew, so that nothing is written through a link.
+    let mut file = private_file().create_new(true).write(true).open(&new)?;
     file.write_all(content)?;
     file.sync_all().map_err(not_synced)?;
     fs::rename(&new, directory.join(name))?;

@@ -20,6 +20,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::directory::private_file;
 use super::durable;
 use crate::journal::failpoint::hit;
 use crate::journal::store::Change;
@@ -78,7 +79,7 @@ impl Log {
     }
 
     fn make(path: &Path, journal: &Path) -> Result<Self, JournalError> {
-        let mut file = File::options().create(true).truncate(true).write(true).open(path)?;
+        let mut file = private_file().create(true).truncate(true).write(true).open(path)?;
         file.write_all(&TITLE)?;
         file.set_len(LENGTH as u64)?;
         file.sync_all().map_err(durable::not_synced)?;

@@ -11,7 +11,13 @@
 //! | `progress` | how many commits there were at least; 12 bytes, overwritten after each |
 //! | `store-N` | sled's files, and the two logs. N grows when the live records are copied to fresh files ([`renewal`]) |
 //! | `not-synced` | a sync failed: the files of the store are to be copied before they are trusted again |
-//! | `quarantined` | the store was damaged and set aside: nothing is opened here before somebody decides ([`quarantine`]) |
+//! | `quarantined` | the store was damaged and set aside: nothing is opened here before an operator decides ([`quarantine`]) |
+//! | `damaged-N` | a damaged store that was set aside; never removed |
+//! | `import-ID` | a journal that is being imported ([`draft`]) |
+//! | `export-ID` | a copy of the store that an export reads ([`rescue`]) |
+//!
+//! Everything that a journal makes, moves or sets aside is in there, because nothing can be made or moved beside the root of
+//! a volume. What has another name is not the journal's, and is left alone ([`names`]).
 //!
 //! What is replaced, is replaced by one rename: a process killed at any step leaves either the old or the new.
 //!
@@ -31,11 +37,13 @@
 //!   why a handle is dropped, not only left alone, after a commit has failed.
 
 mod checkpoint;
+mod claim;
 mod database;
 mod directory;
 mod draft;
 mod durable;
 mod log;
+mod names;
 mod opened;
 mod opening;
 mod quarantine;
@@ -45,6 +53,7 @@ mod rescue;
 mod store;
 mod watermark;
 
+pub(crate) use claim::{Closing, released};
 pub(crate) use draft::Draft;
 #[cfg(feature = "failpoints")]
 pub(crate) use renewal::Compaction;

@@ -48,7 +48,7 @@ fn attempt(directory: &Directory, compaction: Compaction) -> Result<Opened, Jour
 
 /// Says that a journal begins here, before there is anything of it. So a store without a watermark has lost it.
 fn declare(directory: &Directory) -> Result<Watermark, JournalError> {
-    if directory.has_stores()? {
+    if !directory.stores()?.is_empty() {
         return Err(JournalError::new(JournalErrorKind::Corrupt).because("the watermark is missing"));
     }
     Watermark::NEW.write(directory.path())?;
@@ -93,7 +93,7 @@ fn count(
     durable::sync_tree(database.path())?;
     directory.sync()?;
     hit("store.open.synced", directory.path())?;
-    let commits = database.commits()? + 1;
+    let commits = database.commits()?.saturating_add(1);
     database.commit([], commits)?;
     hit("store.open.counted", directory.path())?;
     Watermark { commits, ..mark }.write(directory.path())?;

@@ -1,29 +1,34 @@
-//! A damaged store is set aside, whole, and nothing is opened in its place before somebody has decided.
+//! A damaged store is set aside, whole, and nothing is opened in its place before an operator has decided.
 //!
-//! Its parts are moved to a new directory beside the journal's, `NAME.corrupt-TIME`. In the journal's directory a file
-//! `quarantined` stays, which is written first: so a process killed between any two steps leaves a journal that is refused,
-//! and never one that begins empty. The next opening goes on with the moving.
+//! Its parts are moved to a new directory within the journal's, `damaged-N`: within, because the journal's directory may be the
+//! root of a volume, beside which nothing can be moved. In the journal's directory a file `quarantined` stays, which is
+//! written first: so a process killed between any two steps leaves a journal that is refused, and never one that begins
+//! empty. The next opening goes on with the moving.
 //!
-//! Who removes `quarantined` begins with an empty journal. Who puts the parts back and removes it goes on with them.
+//! Without `quarantined` the next opening begins with an empty journal. With the parts of `damaged-N` moved back, and without
+//! `quarantined`, it goes on with them. `damaged-N` is never removed.
+//!
+//! Earlier versions have moved the parts to a directory beside the journal's, `NAME.corrupt-TIME`. It is reported where it is,
+//! and a moving that was interrupted goes on there.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use super::directory::{self, Directory, QUARANTINED};
+use super::directory::{self, Directory};
 use super::durable;
+use super::names::{self, QUARANTINED};
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::user_code::{printable, printable_in_full};
 
-/// How many damaged stores one second may bring.
-const MOST_NAMES: usize = 1000;
+/// What stood before the time in the names that earlier versions gave.
+const BESIDE: &str = "corrupt-";
 
 /// Sets a damaged store aside, and says so in the error. Where that is impossible it stays, and stays damaged.
 pub(super) fn set_aside(directory: &Directory, error: JournalError) -> JournalError {
     let path = directory.path();
-    match declare(path, &error).and_then(|aside| finish(directory, &aside)) {
+    match declare(directory, &error).and_then(|aside| finish(directory, &aside)) {
         Ok(aside) => {
             log_error!(
                 path = %printable(path.display()),
@@ -43,14 +48,15 @@ pub(super) fn set_aside(directory: &Directory, error: JournalError) -> JournalEr
 /// Refuses a directory whose store was set aside.
 pub(super) fn refuse(directory: &Directory) -> Result<(), JournalError> {
     let path = directory.path();
-    let note = match fs::read_to_string(path.join(QUARANTINED)) {
+    let note = match fs::read(path.join(QUARANTINED)) {
         Ok(note) => note,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(JournalError::from(error).at(path)),
     };
     let refusal =
         JournalError::new(JournalErrorKind::Corrupt).at(path).because("it was found damaged earlier");
-    let Some(aside) = note.lines().next().and_then(|suffix| beside(path, suffix)) else {
+    let note = String::from_utf8_lossy(&note);
+    let Some(aside) = note.lines().next().and_then(|name| place(path, name)) else {
         return Err(refusal);
     };
     // It may have been moved to another place by now, or away: only what is left here is of interest.
@@ -60,24 +66,52 @@ pub(super) fn refuse(directory: &Directory) -> Result<(), JournalError> {
     Err(refusal.moved_to(&aside))
 }
 
-/// Finds a free name, and notes it where the journal was.
-fn declare(path: &Path, error: &JournalError) -> Result<PathBuf, JournalError> {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
-    for number in 1..=MOST_NAMES {
-        let suffix = if number == 1 { format!("corrupt-{time}") } else { format!("corrupt-{time}-{number}") };
-        let Some(aside) = beside(path, &suffix) else { break };
+/// Whether a store was set aside, and no decision was made since.
+pub(super) fn is_declared(directory: &Directory) -> bool {
+    names::is_file(&directory.path().join(QUARANTINED))
+}
+
+/// Where the store stands that a note calls so.
+fn place(path: &Path, name: &str) -> Option<PathBuf> {
+    if names::damaged_number(name).is_some() {
+        return Some(path.join(name));
+    }
+    let time = name.strip_prefix(BESIDE)?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (!time.is_empty() && time.bytes().all(plain)).then(|| beside(path, name)).flatten()
+}
+
+/// Makes the directory, and notes where the journal was.
+fn declare(directory: &Directory, error: &JournalError) -> Result<PathBuf, JournalError> {
+    let path = directory.path();
+    let (name, aside) = new_place(path)?;
+    let note = format!(
+        "{name}\nThe journal that was here is damaged. It stands in the directory with the above name.\nRemove this file to \
+         begin with an empty journal. What was wrong:\n{error:#}\n"
+    );
+    if let Err(error) = durable::replace(path, QUARANTINED, note.as_bytes()) {
+        // It is empty, and was to be used for the first time.
+        let _ = fs::remove_dir(&aside);
+        return Err(error);
+    }
+    hit("store.open.quarantined", path)?;
+    Ok(aside)
+}
+
+/// A directory for what is set aside: a new one, or one in which a process was killed before it moved anything.
+fn new_place(path: &Path) -> Result<(String, PathBuf), JournalError> {
+    for number in 1..=u64::MAX {
+        let name = names::damaged(number);
+        let aside = path.join(&name);
         match directory::make_new(&aside) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.into()),
-            Ok(()) => {
-                let note = format!(
-                    "{suffix}\nThe journal that was here is damaged. It stands beside this directory, under its name and \
-                     the above.\nRemove this file to begin with an empty journal. What was wrong:\n{error:#}\n"
-                );
-                durable::replace(path, QUARANTINED, note.as_bytes())?;
-                hit("store.open.quarantined", path)?;
-                return Ok(aside);
+            Ok(()) => return Ok((name, aside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let is_directory = fs::symlink_metadata(&aside).is_ok_and(|metadata| metadata.is_dir());
+                if is_directory && fs::read_dir(&aside)?.next().is_none() {
+                    return Ok((name, aside));
+                }
             }
+            Err(error) => return Err(error.into()),
         }
     }
     Err(io::Error::from(io::ErrorKind::AlreadyExists).into())
@@ -95,7 +129,7 @@ fn finish(directory: &Directory, aside: &Path) -> Result<PathBuf, JournalError> 
 }
 
 /// The sibling whose name is longer by a suffix.
-pub(super) fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
+fn beside(path: &Path, suffix: &str) -> Option<PathBuf> {
     let mut name = path.file_name()?.to_owned();
     name.push(".");
     name.push(suffix);

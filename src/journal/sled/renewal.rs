@@ -52,7 +52,7 @@ pub(super) fn reason(
 
 /// Makes the first store, which is empty.
 pub(super) fn begin(directory: &Directory) -> Result<Watermark, JournalError> {
-    let mark = make(directory, Watermark { store: 1, commits: 0 }, None)?;
+    let mark = make(directory, Watermark { store: directory.next_store(0)?, commits: 0 }, None)?;
     directory.unmark_not_synced()?;
     Ok(mark)
 }
@@ -66,7 +66,8 @@ pub(super) fn renew(
 ) -> Result<Watermark, JournalError> {
     let made = old
         .commits()
-        .and_then(|commits| make(directory, Watermark { store: mark.store + 1, commits }, Some(&old)));
+        .and_then(|commits| Ok(Watermark { store: directory.next_store(mark.store)?, commits }))
+        .and_then(|new| make(directory, new, Some(&old)));
     let closed = old.close(); // not interesting where the old files are not trusted anyway
     match made {
         Ok(new) => {

@@ -1,8 +1,8 @@
 //! The store of a directory that nobody has open, to be read only; also where a journal would refuse it.
 //!
-//! sled writes when it opens: it cuts off what it takes for the end of its log, for example. So its files are copied first,
-//! beside the directory, and the copy is opened and removed afterwards. Nothing in the directory changes, but for the
-//! lock, which keeps everybody else away meanwhile.
+//! sled writes when it opens: it cuts off what it takes for the end of its log, for example. So its files are copied first, to a
+//! directory of their own within the journal's, `export-ID`, and the copy is opened and removed afterwards. Nothing else in the
+//! directory changes, but for the lock, which keeps everybody else away meanwhile.
 
 use std::fs;
 use std::io;
@@ -12,15 +12,13 @@ use super::database::Database;
 use super::directory::{self, Directory};
 use super::durable;
 use super::log::Logged;
+use super::names;
 use super::opened;
 use super::quarantine;
 use super::watermark::{Progress, Watermark};
 use crate::journal::store::Each;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::user_code::printable;
-
-/// What stands behind the name of a directory in that of its copy.
-const COPY: &str = "reading";
 
 /// A copy of a store, open for reading. Dropping it removes the copy.
 pub(crate) struct Rescue {
@@ -37,9 +35,10 @@ struct Copy(PathBuf);
 impl Rescue {
     /// Opens the store in a directory, as far as it can be read.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
+        directory::check_path(path).map_err(|error| error.at(path))?;
         if !path.is_dir() {
-            let error = io::Error::from(io::ErrorKind::NotFound);
-            return Err(JournalError::from(error).at(path));
+            let what = "there is no directory at the path: give the path of a journal";
+            return Err(JournalError::new(JournalErrorKind::BadPath).because(what).at(path));
         }
         let directory = Directory::own(path)?;
         quarantine::refuse(&directory)?;
@@ -97,11 +96,8 @@ impl Rescue {
 
 /// The store with the highest number: where it is not known which one counts, it is the one that was to.
 fn latest(directory: &Directory) -> Result<PathBuf, JournalError> {
-    let numbered = |name: &std::ffi::OsString| {
-        let number = name.to_str()?.strip_prefix("store-")?.parse::<u64>().ok()?;
-        Database::exists(&directory.store(number)).then_some(number)
-    };
-    let latest = directory.parts()?.iter().filter_map(numbered).max();
+    let is_whole = |number: &u64| Database::exists(&directory.store(*number));
+    let latest = directory.stores()?.into_iter().filter(is_whole).max();
     let none = || JournalError::new(JournalErrorKind::Corrupt).because("there are no files of a store");
     latest.map(|number| directory.store(number)).ok_or_else(none)
 }
@@ -114,7 +110,7 @@ fn open_copy(store: &Path, journal: &Path) -> Result<(Copy, Database), JournalEr
         Err(error) if error.kind() == JournalErrorKind::Corrupt => {}
         opened => return Ok((copy, opened?)),
     }
-    // Before it is made anew, under the same name.
+    // Before another one is made: there need be room for one.
     drop(copy);
     let copy = Copy::of(store, journal, false)?;
     let database = Database::open(&copy.0, journal)?;
@@ -122,12 +118,9 @@ fn open_copy(store: &Path, journal: &Path) -> Result<(Copy, Database), JournalEr
 }
 
 impl Copy {
-    /// Copies the files of a store to a new directory beside that of the journal.
+    /// Copies the files of a store to a new directory within that of the journal.
     fn of(store: &Path, journal: &Path, with_summary: bool) -> Result<Self, JournalError> {
-        let path = quarantine::beside(journal, COPY)
-            .ok_or_else(|| JournalError::from(io::Error::from(io::ErrorKind::InvalidInput)))?;
-        // Left by a process that was killed: whoever copies has the lock, and there is one copy at a time.
-        durable::remove_tree(&path)?;
+        let path = journal.join(names::new_copy());
         directory::make_new(&path)?;
         let copy = Self(path);
         copy_files(store, &copy.0, &|name| with_summary || !name.starts_with("snap."))?;

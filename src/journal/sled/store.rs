@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::mem;
 use std::path::Path;
 
+use super::claim::Closing;
 use super::directory::Directory;
 use super::opened::Opened;
 use super::opening;
@@ -51,6 +52,16 @@ impl SledStore {
             compaction,
             directory,
         })
+    }
+
+    /// Where it is said that the journal in the directory is being closed.
+    pub(crate) fn closing(&self) -> Closing {
+        self.directory.closing()
+    }
+
+    /// Closes the store, and says whether all of it is durable.
+    pub(crate) fn close_in_order(mut self) -> Result<(), JournalError> {
+        self.close(Opened::close)
     }
 
     fn opened(&self) -> Result<&Opened, JournalError> {

@@ -20,8 +20,9 @@ use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::path::Path;
 
-use super::directory::{PROGRESS, WATERMARK};
+use super::directory::{close_to_others, private_file};
 use super::durable;
+use super::names::{PROGRESS, WATERMARK};
 use crate::journal::{JournalError, JournalErrorKind};
 
 const MAGIC: &str = "sortie journal";
@@ -87,7 +88,10 @@ pub(super) struct Progress(File);
 impl Progress {
     /// Opens the file, or makes one.
     pub(super) fn open(directory: &Path) -> Result<Self, JournalError> {
-        Ok(Self(File::options().create(true).truncate(false).write(true).open(directory.join(PROGRESS))?))
+        let path = directory.join(PROGRESS);
+        let file = private_file().create(true).truncate(false).write(true).open(path)?;
+        close_to_others(&file);
+        Ok(Self(file))
     }
 
     /// The count that is there. 0 if there is none that can be read.

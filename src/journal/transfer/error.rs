@@ -23,12 +23,9 @@ pub enum ExportError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// There is something at the path.
+    /// There is a journal at the path, or something that is not a journal's.
     #[error("`{}` is not an empty directory: launches are imported into a new journal", .0.display())]
     NotNew(PathBuf),
-    /// What an import that was interrupted has left, or another one that is under way.
-    #[error("`{}` is there: another import is under way, or was interrupted; remove it if it was", .0.display())]
-    Interrupted(PathBuf),
     /// A line is not what an export writes.
     #[error("line {line} cannot be imported: {reason}")]
     BadLine {

@@ -33,10 +33,10 @@ const LAST_EPOCH: u64 = u64::MAX >> 1;
 /// Makes a journal of the lines of an export. Says how many launches it holds.
 pub(in crate::journal) fn import(path: &Path, from: &mut dyn Read) -> Result<u64, ImportError> {
     let draft = Draft::begin(path)?;
-    let mut import = Import::into(SledStore::open(draft.path())?);
+    // Declared after the draft, so that it is closed before what was made is removed.
+    let mut import = Import::into(SledStore::open(draft.path()).map_err(|error| error.at(path))?);
     let launches = import.read(BufReader::new(from))?;
-    drop(import);
-    draft.publish()?;
+    draft.publish(import.store)?;
     Ok(launches)
 }
 

@@ -104,9 +104,13 @@ async fn a_journal_that_was_set_aside_is_repaired_by_export_and_import() {
         assert_eq!(exported.missing.is_some(), share < 100, "{what} {share}: {exported:?}");
         some |= (1..300).contains(&exported.launches);
 
-        // Once somebody has decided, the journal begins with what there is.
-        fs::remove_dir_all(&here).unwrap();
+        // Once the note is removed, the journal begins with what there is.
+        let error = import(&here, &lines).unwrap_err();
+        assert!(error.to_string().contains("`quarantined` is removed"), "{error}");
+        fs::remove_file(here.join("quarantined")).unwrap();
         assert_eq!(import(&here, &lines).unwrap(), exported.launches);
+        assert_eq!(names(&here), ["damaged-1", "lock", "store-1", "watermark"], "{what}");
+        assert_eq!(names(directory.path()), ["journal"], "{what}");
         let journal = open(&here).await;
         let all = journal.scan(&LaunchFilter::all(), None, 1000).await.unwrap();
         assert_eq!(all.len() as u64, exported.launches);
