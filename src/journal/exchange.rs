@@ -41,6 +41,7 @@ impl fmt::Debug for Intent {
             .field("digest", &format_args!("{digest:032x}"))
             .field("due", due)
             .field("terms", terms)
+            .field("suspect", suspect)
             .finish()
     }
 }
@@ -85,7 +86,7 @@ pub struct Claim {
 
 impl fmt::Debug for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, attempt, epoch, agent, key, input, terms } = self;
+        let Self { id, attempt, epoch, agent, key, input, terms, suspect } = self;
         f.debug_struct("Claim")
             .field("id", id)
             .field("attempt", attempt)
@@ -94,6 +95,7 @@ impl fmt::Debug for Claim {
             .field("key", key)
             .field("input", &Digested(input))
             .field("terms", terms)
+            .field("suspect", suspect)
             .finish()
     }
 }
