@@ -41,7 +41,6 @@ impl fmt::Debug for Intent {
             .field("digest", &format_args!("{digest:032x}"))
             .field("due", due)
             .field("terms", terms)
-            .field("suspect", suspect)
             .finish()
     }
 }
