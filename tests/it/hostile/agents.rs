@@ -41,7 +41,7 @@ impl Agent for Wild {
 
     fn run(&self, n: u32, _: AgentContext) -> impl Future<Output = Result<u32, AgentError>> + Send {
         assert!(n != 1, "before the future");
-        Erratic { n, _bomb: (n == 3).then_some(Bomb) }
+        Erratic { n, _bomb: (n == 3).then(|| Bomb) }
     }
 }
 
