@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many changes are told one after the other, and how long none is told then: a stream that is never pending holds up
 /// nothing else.
 const AT_A_STRETCH: u32 = 32;
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(10);
 
 /// Calls a journal of the user's. A panic, of a method or of what it returns, is the error of that request
 /// ([`JournalErrorKind::Panicked`]); it reaches neither the service that made the request nor another request.
