@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::contract::{Answer, Capabilities, Durability, Journal, Scope};
@@ -22,8 +21,10 @@ use crate::user_code::{Contained, contain, printable};
 /// How long after a panic, or an end that was not ordered, the changes of a journal are asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many changes are told one after the other before the thread is given to others.
+/// How many changes are told one after the other, and how long none is told then: a stream that is never pending holds up
+/// nothing else.
 const AT_A_STRETCH: u32 = 32;
+const REST: Duration = Duration::from_millis(10);
 
 /// Calls a journal of the user's. A panic, of a method or of what it returns, is the error of that request
 /// ([`JournalErrorKind::Panicked`]); it reaches neither the service that made the request nor another request.
@@ -231,7 +232,7 @@ impl<J: Journal> Told<J> {
         }
         if self.at_a_stretch >= AT_A_STRETCH {
             self.at_a_stretch = 0;
-            yield_now().await;
+            sleep(REST).await;
         }
         let Some(changes) = self.changes.get_mut() else { return false };
         let mut is_first = true;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use humantime::format_duration;
 
 use super::AgentError;
-use crate::user_code::causes;
+use crate::user_code::source;
 
 /// How the last attempt of a failed branch ended, or why there was none.
 ///
@@ -112,7 +112,7 @@ impl fmt::Display for Cause {
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(error) => causes(error.source()).next(),
+            Self::Failed(error) => source(error.source()),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::{cut, printable};
 
@@ -26,6 +28,29 @@ pub(crate) async fn contain_async<F: Future>(make: impl FnOnce() -> F) -> Result
     let done = done.await;
     future.clear();
     done
+}
+
+/// Awaits something that many wait for, with a waker that contains the caller's: of wakers that are called together, one that
+/// panics would keep the others from being called.
+pub(crate) async fn contain_waker<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let waker = Waker::from(Arc::new(ContainedWaker(Contained::new(cx.waker().clone()))));
+        future.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+    .await
+}
+
+struct ContainedWaker(Contained<Waker>);
+
+impl Wake for ContainedWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let _ = self.0.get().map(|waker| contain(|| waker.wake_by_ref()));
+    }
 }
 
 /// Drops a value of the user's. A panic in its `Drop` is logged: there is nobody to return it to, and what the value

@@ -75,7 +75,8 @@ pub(crate) fn causes<'a>(
     successors(source(error), |error| source(*error)).take(DEEPEST)
 }
 
-fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+/// The error below an error. A `source` that panics has none.
+pub(crate) fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     contain(|| error.source()).ok().flatten()
 }
 

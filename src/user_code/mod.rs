@@ -6,8 +6,8 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`contain`], [`contain_async`], [`discard`], [`Contained`] | calling and dropping |
-//! | [`display`], [`debug`], [`chain`], [`causes`] | formatting, into texts of bounded length |
+//! | [`contain`], [`contain_async`], [`contain_waker`], [`discard`], [`Contained`] | calling and dropping |
+//! | [`display`], [`debug`], [`chain`], [`causes`], [`source`] | formatting, into texts of bounded length |
 //! | [`name_of`], [`key_of`] | keys, labels and names of lanes |
 //! | [`printable`], `log_warn!` and its kin | the log: texts of others are escaped and cut, and a subscriber that panics does no harm |
 
@@ -18,7 +18,7 @@ mod contain;
 mod describe;
 mod printable;
 
-pub(crate) use contain::{Contained, EachContained, contain, contain_async, discard};
-pub(crate) use describe::{causes, chain, cut, debug, display, key_of, name_of};
+pub(crate) use contain::{Contained, EachContained, contain, contain_async, contain_waker, discard};
+pub(crate) use describe::{causes, chain, cut, debug, display, key_of, name_of, source};
 pub(crate) use log::event;
 pub(crate) use printable::{printable, printable_in_full};

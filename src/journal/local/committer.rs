@@ -13,7 +13,7 @@ use super::owner::Owner;
 use super::plan::Plan;
 use super::waiting::News;
 use crate::journal::{JournalError, JournalErrorKind};
-use crate::user_code::{Contained, EachContained, contain};
+use crate::user_code::{EachContained, contain, contain_waker};
 
 /// How many requests may wait at once; more wait outside.
 const MOST_WAITING: usize = 1024;
@@ -85,8 +85,10 @@ impl Committer {
         ask: impl FnOnce(&mut Plan, Now) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let closed = || JournalError::new(JournalErrorKind::Closed);
-        // Who waits for it is woken when it is given back.
-        let _room = Contained::new(self.room.acquire().await.map_err(|_| closed())?);
+        let _room = match self.room.try_acquire() {
+            Ok(room) => room,
+            Err(_) => contain_waker(self.room.acquire()).await.map_err(|_| closed())?,
+        };
         let (sender, answer) = oneshot::channel();
         // Whether or not anybody still waits for the answer.
         let ask = Box::new(move |plan: Result<&mut Plan, &JournalError>, now: Now| match plan {

@@ -27,6 +27,7 @@ use crate::journal::launch_record::{LaunchFilter, LaunchRecord, LaunchStatus};
 use crate::journal::store::Store;
 use crate::journal::{JournalError, JournalErrorKind};
 use crate::outcome::LaunchId;
+use crate::user_code::contain_waker;
 
 /// How long a payload may be unless set: it is held in memory by the agent, its supervisor and the journal at once.
 const LONGEST_PAYLOAD: usize = 16 << 20;
@@ -235,7 +236,7 @@ impl Local {
             if record.as_ref().is_none_or(|record| LaunchStatus::is_final(record.status)) {
                 return Ok(record);
             }
-            told.await;
+            contain_waker(told).await;
         }
     }
 

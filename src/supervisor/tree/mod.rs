@@ -35,7 +35,7 @@ use super::death::text_of;
 use super::message::Wake;
 use crate::agent::AgentContext;
 use crate::policy::Intensity;
-use crate::user_code::contain;
+use crate::user_code::contain_waker;
 
 pub use self::end::{Shutdown, SystemError};
 pub(crate) use self::gate::Admission;
@@ -139,7 +139,7 @@ impl Tree {
     /// Waits for the end of the tree, however it comes.
     pub(crate) async fn ended(&self) -> End {
         let mut end = self.end.subscribe();
-        match end.wait_for(Option::is_some).await.as_deref() {
+        match contain_waker(end.wait_for(Option::is_some)).await.as_deref() {
             Ok(Some(end)) => end.clone(),
             // The sender is the tree's, and the tree is here.
             _ => Err(SystemError::killed()),
@@ -148,14 +148,10 @@ impl Tree {
 
     /// Notes how the tree has ended. The first note counts.
     fn set_end(&self, end: End) {
-        let mut first = false;
-        // The waker of who waits may be the user's, and must not keep the root from ending.
-        let _ = contain(|| {
-            self.end.send_if_modified(|noted| {
-                first = noted.is_none();
-                noted.get_or_insert(end);
-                first
-            })
+        let first = self.end.send_if_modified(|noted| {
+            let first = noted.is_none();
+            noted.get_or_insert(end);
+            first
         });
         if first {
             self.gate.close();

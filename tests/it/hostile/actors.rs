@@ -51,7 +51,7 @@ impl Actor for Wild {
         match self.0 {
             Some(At::PreStart) => panic_any(Bomb),
             Some(At::PreStartError(number)) => Err(Box::new(Hostile(HOSTILITIES[number]))),
-            at => Ok((at == Some(At::State)).then_some(Bomb)),
+            at => Ok((at == Some(At::State)).then(|| Bomb)),
         }
     }
 
@@ -79,7 +79,7 @@ impl Actor for Wild {
             Some(At::Handle) => panic_any(Bomb),
             Some(At::HandleError(number)) => return Err(Box::new(Hostile(HOSTILITIES[number]))),
             Some(At::PostStop | At::State) => myself.stop(None),
-            at => drop(reply.send((n, (at == Some(At::Reply)).then_some(Bomb)))),
+            at => drop(reply.send((n, (at == Some(At::Reply)).then(|| Bomb)))),
         }
         Ok(())
     }

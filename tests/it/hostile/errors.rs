@@ -252,7 +252,7 @@ async fn texts_say_what_the_error_did() {
 
 #[test]
 fn failures_within_failures_are_dropped_and_shown_however_deep_they_are() {
-    // On a small stack, of 2 MiB.
+    // On a small stack, of 1 MiB.
     let nest = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let nested = |inner: Option<Failure>| {
@@ -268,24 +268,24 @@ fn failures_within_failures_are_dropped_and_shown_however_deep_they_are() {
             });
             runtime.block_on(ask(&AgentRef::new(agent), ()).into_future()).unwrap_err()
         };
-        let deepest = (0..20_000).fold(nested(None), |inner, _| nested(Some(inner)));
+        let deepest = (0..4_000).fold(nested(None), |inner, _| nested(Some(inner)));
         formats("a deep Failure", format!("{deepest:#}"));
         formats("a deep Failure's Debug", format!("{deepest:?}"));
         drop(deepest);
     };
-    std::thread::Builder::new().stack_size(2 << 20).spawn(nest).unwrap().join().unwrap();
+    std::thread::Builder::new().stack_size(1 << 20).spawn(nest).unwrap().join().unwrap();
 }
 
 #[test]
 fn an_error_whose_display_never_returns_costs_its_own_attempt() {
     // On threads of its own: the display blocks one of them until the test lets it go on.
-    let runtime = crate::support::threads(2);
+    let runtime = crate::support::threads(4);
     crate::support::stay_awake(&runtime);
     #[derive(Debug)]
     struct Stuck(std::sync::Mutex<std::sync::mpsc::Receiver<()>>);
     impl fmt::Display for Stuck {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let _ = self.0.lock().unwrap().recv();
+            let _ = self.0.lock().unwrap().recv_timeout(60 * SECOND);
             f.write_str("at last")
         }
     }

@@ -31,7 +31,7 @@ struct Items {
 
 impl Items {
     fn new(at: At) -> Self {
-        Self { at, next: 0, _bomb: (at == At::Drop).then_some(Bomb) }
+        Self { at, next: 0, _bomb: (at == At::Drop).then(|| Bomb) }
     }
 }
 

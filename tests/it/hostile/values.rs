@@ -14,7 +14,7 @@ async fn clones_and_drops_cost_their_own_branch() {
     impl Clone for Input {
         fn clone(&self) -> Self {
             assert!(self.0 != 1, "in Clone");
-            Self(self.0, (self.0 == 2).then_some(Bomb))
+            Self(self.0, (self.0 == 2).then(|| Bomb))
         }
     }
     let agent = agent_fn(|input: Input, cx: AgentContext| async move {
@@ -29,7 +29,7 @@ async fn clones_and_drops_cost_their_own_branch() {
         }
     });
     let agent = AgentRef::new(agent);
-    let items = || (0..6).map(|n| Input(n, (n == 2 || n == 4).then_some(Bomb)));
+    let items = || (0..6).map(|n| Input(n, (n == 2 || n == 4).then(|| Bomb)));
     let fan_out = || foreach(items(), &agent).restart(Restart::attempts(2)).timeout(SECOND);
     let mut outcomes = leaves_no_task(fan_out().settled()).await;
     let panicked = |n: usize| matches!(outcomes[n].as_ref().err().unwrap().cause(), Cause::Panicked(_));
@@ -40,7 +40,7 @@ async fn clones_and_drops_cost_their_own_branch() {
     std::mem::forget(outcomes.remove(3));
     // Those that are not handed over.
     assert!(
-        leaves_no_task(foreach([3, 0], agent_fn(|n, _| async move { Ok((n == 3).then_some(Bomb)) })).any())
+        leaves_no_task(foreach([3, 0], agent_fn(|n, _| async move { Ok((n == 3).then(|| Bomb)) })).any())
             .await
             .map(std::mem::forget)
             .is_ok()
