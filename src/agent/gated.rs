@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 
 use super::lease::SlotLease;
 
-/// The future of the agent of a launch, or of an attempt of a run that is nested in one. It is made and polled only while
-/// the launch has its slot: a poll that finds the slot lent asks for it and is made when the slot is there.
+/// The future of the agent of a launch, or of an attempt of a run that is nested in one. It is made and polled only
+/// while the launch has its slot: a poll that finds the slot lent asks for it and is made when the slot is there.
 ///
 /// So what the code waits with makes no difference: it may join waits, select among them, limit them or drop them.
 pub(crate) struct Gated<'a, T, M> {

@@ -12,13 +12,14 @@ use crate::sync::lock;
 
 /// The slot of one attempt of a launch. It belongs to the attempt and not to a wait.
 ///
-/// What must hold: the slot is held whenever the engine executes code of the attempt, that is while a poll of the launched
-/// agent's future, or of the future of an attempt in a run nested in it, is in progress ([`Gated`](super::Gated) sees to
-/// that). It is lent while the attempt waits for at least one other launch and no such poll is in progress. It is kept
-/// while there is no wait. Once the attempt has finished, its slot is not lent any more.
+/// What must hold: the slot is held whenever the engine executes code of the attempt, that is while a poll of the
+/// launched agent's future, or of the future of an attempt in a run nested in it, is in progress
+/// ([`Gated`](super::Gated) sees to that). It is lent while the attempt waits for at least one other launch and no such
+/// poll is in progress. It is kept while there is no wait. Once the attempt has finished, its slot is not lent any
+/// more.
 ///
-/// The lock of a lease is taken before the lock of its pool, and no waker is woken or dropped while either is held: waking
-/// may execute code that comes back here.
+/// The lock of a lease is taken before the lock of its pool, and no waker is woken or dropped while either is held:
+/// waking may execute code that comes back here.
 pub(crate) struct SlotLease {
     pool: Arc<dyn SlotPool>,
     launch: LaunchId,
@@ -33,8 +34,8 @@ pub(crate) struct SlotLease {
 
 /// Where slots come from, and where lent ones go.
 ///
-/// Its methods are called while the lock of the lease is held. Those who have a slot again because of the call are returned,
-/// and told after that lock is released.
+/// Its methods are called while the lock of the lease is held. Those who have a slot again because of the call are
+/// returned, and told after that lock is released.
 pub(crate) trait SlotPool: Send + Sync {
     /// Asks for a slot for an attempt that has lent its own.
     fn acquire(&self, lease: &Arc<SlotLease>) -> Acquired;
@@ -49,10 +50,11 @@ pub(crate) trait SlotPool: Send + Sync {
     fn end(&self, lease: &SlotLease, held: bool) -> Vec<Grant>;
 
     /// Lends the place of the one suspect that may run; answered by [`SlotLease::place_lent`]. For suspects only.
-    fn lend_place(&self, lease: &Arc<SlotLease>);
+    /// `false` if there will be no answer, because the dispatcher of the attempt has ended.
+    fn lend_place(&self, lease: &Arc<SlotLease>) -> bool;
 
-    /// Asks for that place again; answered by [`SlotLease::place_regained`]. For suspects only.
-    fn regain_place(&self, lease: &Arc<SlotLease>);
+    /// Asks for that place again; answered by [`SlotLease::place_regained`]. For suspects only. `false` as above.
+    fn regain_place(&self, lease: &Arc<SlotLease>) -> bool;
 
     /// A launch waits for another one from now on. Says whether this wait cannot end by itself.
     fn wait_begins(&self, lease: &SlotLease, other: LaunchId, behind_in_lane: bool) -> bool;
@@ -87,6 +89,8 @@ struct State {
     /// How many of them are polls that could not begin.
     gates: usize,
     last_key: u64,
+    /// The launches for which the attempt waits, or has waited, without an end: that is said once of each.
+    unending: Vec<LaunchId>,
     /// How many hold the slot: the code of the attempt, and the record of its outcome that is still to be made.
     holders: u32,
     finished: bool,
@@ -123,8 +127,8 @@ pub(crate) struct Leased {
     run: Option<Arc<NestedRun>>,
 }
 
-/// A run that is nested in an attempt, as the lease of that attempt knows it. It is read and written under the lock of the
-/// lease.
+/// A run that is nested in an attempt, as the lease of that attempt knows it. It is read and written under the lock of
+/// the lease.
 struct NestedRun {
     /// The run in whose attempt it is nested.
     outer: Option<Arc<NestedRun>>,
@@ -188,6 +192,7 @@ impl SlotLease {
             blocked: BTreeMap::new(),
             gates: 0,
             last_key: 0,
+            unending: Vec::new(),
             holders: 0,
             finished: false,
         });
@@ -213,6 +218,16 @@ impl SlotLease {
     /// Whether the attempt has its slot now.
     pub(crate) fn is_held(&self) -> bool {
         matches!(lock(&self.state).phase, Phase::Held | Phase::Lending { holds: true })
+    }
+
+    /// The attempt waits for another launch without an end. Says whether this was not known.
+    pub(crate) fn note_unending(&self, other: LaunchId) -> bool {
+        let mut state = lock(&self.state);
+        let is_new = !state.unending.contains(&other);
+        if is_new {
+            state.unending.push(other);
+        }
+        is_new
     }
 
     /// One more holds the slot, until it [leaves](Self::leave_holder).
@@ -253,8 +268,8 @@ impl SlotLease {
         effects.carry_out();
     }
 
-    /// Begins a poll of code of the attempt, if the slot is held or can be had at once. Otherwise the poll is to be tried
-    /// again when the waker is woken, and `key` names it until then.
+    /// Begins a poll of code of the attempt, if the slot is held or can be had at once. Otherwise the poll is to be
+    /// tried again when the waker is woken, and `key` names it until then.
     pub(super) fn enter(self: &Arc<Self>, key: &mut Option<u64>, cx: &Context<'_>) -> bool {
         let mut effects = Effects::default();
         let mut state = lock(&self.state);
@@ -361,9 +376,8 @@ impl SlotLease {
         }
         let is_needed = state.is_needed();
         match state.phase {
-            Phase::Held if state.waits > 0 && !is_needed && self.suspect => {
+            Phase::Held if state.waits > 0 && !is_needed && self.suspect && self.pool.lend_place(self) => {
                 state.phase = Phase::Lending { holds: true };
-                self.pool.lend_place(self);
             }
             Phase::Held if state.waits > 0 && !is_needed => {
                 state.phase = Phase::Lent;
@@ -373,9 +387,8 @@ impl SlotLease {
                 state.phase = Phase::Lent;
                 effects.grants.extend(self.pool.withdraw(self, ticket));
             }
-            Phase::Lent if is_needed && !state.has_place => {
+            Phase::Lent if is_needed && !state.has_place && self.pool.regain_place(self) => {
                 state.phase = Phase::Returning;
-                self.pool.regain_place(self);
             }
             Phase::Lent if is_needed => {
                 state.phase = match self.pool.acquire(self) {
@@ -387,9 +400,10 @@ impl SlotLease {
                 }
             }
             // The place came back, and is not needed any more.
-            Phase::Lent if self.suspect && state.has_place && state.waits > 0 => {
+            Phase::Lent
+                if self.suspect && state.has_place && state.waits > 0 && self.pool.lend_place(self) =>
+            {
                 state.phase = Phase::Lending { holds: false };
-                self.pool.lend_place(self);
             }
             _ => {}
         }
@@ -414,8 +428,8 @@ impl Leased {
         Self { lease: Arc::clone(&self.lease), run: Some(Arc::new(run)) }
     }
 
-    /// The future of the run was dropped, or has ended. What is being stopped of it waits no more, as far as the slot is
-    /// concerned: code of the attempt goes on, and has the slot.
+    /// The future of the run was dropped, or has ended. What is being stopped of it waits no more, as far as the slot
+    /// is concerned: code of the attempt goes on, and has the slot.
     pub(crate) fn abandon(&self) {
         let Some(run) = &self.run else { return };
         self.lease.change(|state, _| {
@@ -455,8 +469,8 @@ impl Leased {
         }
     }
 
-    /// The end of the other launch is there, or the time of the wait is up. Pending until code may go on after the wait: at
-    /// once if the attempt has its slot or still waits elsewhere, and otherwise when it has its slot again.
+    /// The end of the other launch is there, or the time of the wait is up. Pending until code may go on after the
+    /// wait: at once if the attempt has its slot or still waits elsewhere, and otherwise when it has its slot again.
     pub(crate) fn poll_end_of_wait(&self, wait: &mut Wait, cx: &Context<'_>) -> Poll<()> {
         if !wait.counted && wait.key.is_none() {
             return Poll::Ready(());
@@ -465,8 +479,8 @@ impl Leased {
         if self.lease.may_go_on(&mut wait.key, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// A wait is dropped. If it was the last one and the slot is lent, the next poll of code of the attempt has it again; on
-    /// the thread of a blocking agent, whose code goes on without a poll, this does.
+    /// A wait is dropped. If it was the last one and the slot is lent, the next poll of code of the attempt has it
+    /// again; on the thread of a blocking agent, whose code goes on without a poll, this does.
     pub(crate) fn drop_wait(&self, wait: &mut Wait) {
         if wait.counted || wait.key.is_some() {
             self.discount(wait);
@@ -475,8 +489,8 @@ impl Leased {
         }
     }
 
-    /// Waits until code may go on that has awaited a nested run: where it is not gated, what was lent during the run is to be
-    /// had back first.
+    /// Waits until code may go on that has awaited a nested run: where it is not gated, what was lent during the run is
+    /// to be had back first.
     pub(crate) async fn regained(&self) {
         struct Blocked<'a>(&'a Arc<SlotLease>, Option<u64>);
         impl Drop for Blocked<'_> {
@@ -492,7 +506,8 @@ impl Leased {
         .await;
     }
 
-    /// On the thread of the blocking agent whose slot this is: blocks until the slot is there, unless the attempt still waits.
+    /// On the thread of the blocking agent whose slot this is: blocks until the slot is there, unless the attempt still
+    /// waits.
     fn regain_on_blocking_thread(&self, key: &mut Option<u64>) {
         let current = ambient::current_on_blocking_thread();
         let is_current = current

@@ -17,8 +17,9 @@ use crate::agent::{AgentContext, AgentRef, IntoAgent};
 /// is not over before the nested run is: it keeps its slot, and is reported as not stopped if that takes longer than
 /// stopping may.
 ///
-/// A free function that is awaited in an agent's own code nests its run in the same way. These verbs also do so where
-/// that cannot be seen: in a task that the agent has spawned, or on a blocking thread.
+/// A free function that is awaited in an agent's own code nests its run in the same way, also on the thread of a
+/// [`blocking`](crate::blocking) agent. These verbs also do so where that cannot be seen: in a task that the agent has
+/// spawned, or on another thread.
 ///
 /// A nested [`Failure`](crate::Failure) that the agent returns with `?` is final for the attempt: it has used its
 /// attempts up, and layers do not multiply them.

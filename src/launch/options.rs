@@ -44,7 +44,8 @@ impl<O> Launch<O> {
     /// another attempt, is parked or ambiguous, the others wait as well, whatever their priorities are. A dead one that is
     /// requeued goes back to its place, which is before all that were recorded after it. Lanes belong to the journal:
     /// launches of different agents may share one, and then wait for each other. An agent should not wait for the outcome of
-    /// a launch that it has put behind its own in the same lane: that does not start before it has ended.
+    /// a launch that it has put behind its own in the same lane: that does not start before it has ended. The log says so if it
+    /// does.
     ///
     /// # Panics
     /// If the `Display` of the name panics or fails.

@@ -19,12 +19,13 @@ const MOST_AT_ONCE: usize = 256;
 
 /// The slots of the launches of one supervisor, over all lives of its dispatcher.
 ///
-/// They are counted, so that a limit costs nothing that is not used; the largest number is no limit. Those that wait for a
-/// slot get one in the order in which they asked: attempts that have lent theirs, and the claimer of new launches as one of
-/// them. An attempt of an agent with a limit of its own waits for a slot of its agent first, and then, holding that, for one
-/// of all slots. This cannot deadlock: whoever holds one of all slots never waits for a slot of an agent. The claimer
-/// takes slots of agents only where they are free, and an attempt has lent both before it asks for either. So one of all
-/// slots comes free as soon as the code that has it ends or waits, whatever is held of the agents'.
+/// They are counted, so that a limit costs nothing that is not used; the largest number is no limit. Those that wait
+/// for a slot get one in the order in which they asked: attempts that have lent theirs, and the claimer of new launches
+/// as one of them. An attempt of an agent with a limit of its own waits for a slot of its agent first, and then,
+/// holding that, for one of all slots. This cannot deadlock: whoever holds one of all slots never waits for a slot of
+/// an agent. The claimer takes slots of agents only where they are free, and an attempt has lent both before it asks
+/// for either. So one of all slots comes free as soon as the code that has it ends or waits, whatever is held of the
+/// agents'.
 pub(crate) struct LaunchSlots {
     limit: usize,
     agents: Arc<[Arc<str>]>,
@@ -111,8 +112,8 @@ impl LaunchSlots {
         }
     }
 
-    /// Waits for a free slot, and takes as many as are free and can be claimed at once; beside them, the free slots of the
-    /// agents with limits of their own. Nobody else has them until the reservation is dropped.
+    /// Waits for a free slot, and takes as many as are free and can be claimed at once; beside them, the free slots of
+    /// the agents with limits of their own. Nobody else has them until the reservation is dropped.
     pub(super) async fn reserve(self: &Arc<Self>) -> Reservation {
         let turn = ClaimersTurn(self);
         poll_fn(|cx| {
@@ -359,9 +360,13 @@ impl SlotPool for LaunchSlots {
         self.settle(&mut counts)
     }
 
-    fn lend_place(&self, _: &Arc<SlotLease>) {}
+    fn lend_place(&self, _: &Arc<SlotLease>) -> bool {
+        false
+    }
 
-    fn regain_place(&self, _: &Arc<SlotLease>) {}
+    fn regain_place(&self, _: &Arc<SlotLease>) -> bool {
+        false
+    }
 
     fn wait_begins(&self, lease: &SlotLease, other: LaunchId, behind_in_lane: bool) -> bool {
         let unending = self.graph.add(lease.launch(), other) || behind_in_lane;
@@ -418,7 +423,8 @@ impl Reservation {
         self.slots.agents.iter().map(|agent| Want::new(Arc::clone(agent), most(agent))).collect()
     }
 
-    /// Takes the slot for a launch of this agent that was claimed. Says which number the agent has among those with limits;
+    /// Takes the slot for a launch of this agent that was claimed. Says which number the agent has among those with
+    /// limits;
     /// `None` if there is no slot left, because more was claimed than was wanted.
     pub(super) fn take(&mut self, agent: &str) -> Option<Option<usize>> {
         let number = self.slots.limited.get(agent).copied();

@@ -15,8 +15,8 @@ const STALLED_AFTER: Duration = Duration::from_secs(60);
 /// How many of the launches that hold the slots are named.
 const NAMED: usize = 5;
 
-/// Says once of each stall which launches hold the slots. Nothing else is done about it: how long an agent may take is said
-/// by its timeout.
+/// Says once of each stall which launches hold the slots. Nothing else is done about it: how long an agent may take is
+/// said by its timeout.
 pub(super) async fn watch(slots: &LaunchSlots, under_way: &UnderWay) -> Infallible {
     loop {
         let since = slots.filled().await;
@@ -27,7 +27,7 @@ pub(super) async fn watch(slots: &LaunchSlots, under_way: &UnderWay) -> Infallib
         let (count, some) = holders(under_way);
         tracing::warn!(
             slots = count,
-            launches = some,
+            launches = %some,
             "every slot has been held for a minute and no attempt has ended: no other launch of this supervisor runs"
         );
         // Said once, until something moves.

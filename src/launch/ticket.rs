@@ -163,9 +163,25 @@ impl<O: Payload> Ticket<O> {
     /// Waits for the launch's outcome: once it is recorded, or will never be without somebody's decision. Any number of
     /// callers may wait.
     ///
-    /// An agent that is launched itself lends its slot while it waits, so that launches which wait for each other do not run
-    /// out of slots: it is not counted as running, and goes on when the outcome is there and it has a slot again. Runs
-    /// that are nested in it keep theirs.
+    /// An attempt of a launch lends its slot while it waits for another launch, so that launches which wait for each other do
+    /// not run out of slots. The slot belongs to the attempt, not to the wait: it is lent while at least one wait of the
+    /// attempt is outstanding and none of its code is being executed, and had back, first come, first served, before its code
+    /// goes on. So waits may be joined, selected among, limited, dropped, or made within nested runs, and never more
+    /// attempts execute code than there are slots. `result` therefore returns when the outcome is there and the attempt has its
+    /// slot; so it is with every other future that the agent awaits meanwhile. (What is executed when a future is dropped,
+    /// and the iterators and streams of nested runs, do not wait for the slot.) How a launch that a death of the process has
+    /// made a suspect lends its place among the suspects: [`Journal::suspend_suspect`](crate::journal::Journal::suspend_suspect).
+    ///
+    /// Code that the crate does not poll, in a task that the agent has spawned or on the thread of a
+    /// [`blocking`](crate::blocking) agent, is known by its tickets (in a task, those that were made by the attempt). A wait
+    /// there lends the slot too, and when it ends and was the attempt's last one, it returns once the slot is had back. While
+    /// other waits of the attempt are outstanding it returns at once, without a slot. A wait that is dropped in a task
+    /// leaves the slot to the next poll of the agent's own code; on the thread of a blocking agent, its drop blocks until the
+    /// slot is there. Beyond that nothing is promised for such code: it goes on when it wants to, also while the slot is lent.
+    ///
+    /// A wait that cannot end is not refused: a launch waits for itself, launches wait for each other, or one waits for another
+    /// one behind it in its [lane](crate::Launch::lane). It is said in the log, once, with both launches, and counted in
+    /// [`LaunchesStatus::unending_waits`](crate::LaunchesStatus::unending_waits).
     ///
     /// # Errors
     /// [`TicketError`] if the outcome could not be read. The outcome's own error says why the launch has no output.
@@ -178,7 +194,8 @@ impl<O: Payload> Ticket<O> {
         self.read(&record).await
     }
 
-    /// Waits for the launch's outcome as [`result`](Ticket::result) does, but no longer than `limit`.
+    /// Waits for the launch's outcome as [`result`](Ticket::result) does, but no longer than `limit`. In an attempt that has lent
+    /// its slot, it returns after that once the slot is had back.
     ///
     /// # Errors
     /// [`TicketError::TimedOut`], if it was not recorded by then: the launch goes on, and may be asked again. Otherwise as

@@ -11,8 +11,8 @@ use crate::sync::lock;
 pub(crate) struct WaitGraph(Mutex<HashMap<LaunchId, Vec<LaunchId>>>);
 
 impl WaitGraph {
-    /// A launch waits for another one. Says whether that one waits for it, in this moment, itself or through others: then
-    /// none of these waits ends unless one of them is given up.
+    /// A launch waits for another one. Says whether that one waits for it, in this moment, itself or through others:
+    /// then none of these waits ends unless one of them is given up.
     pub(super) fn add(&self, waiter: LaunchId, other: LaunchId) -> bool {
         let mut waits = lock(&self.0);
         waits.entry(waiter).or_default().push(other);

@@ -9,8 +9,8 @@ use crate::agent::{Leased, SlotLease, Wait, ambient};
 use crate::journal::{Journal, LaunchStatus};
 use crate::outcome::LaunchId;
 
-/// The slot of the launch in whose code this is called, or else of the one that has made the ticket: a task that the agent
-/// has spawned is not known as its code.
+/// The slot of the launch in whose code this is called, or else of the one that has made the ticket: a task that the
+/// agent has spawned is not known as its code.
 pub(super) fn lease_of(owner: &Weak<SlotLease>) -> Option<Leased> {
     ambient::current().and_then(|cx| cx.lease().cloned()).or_else(|| owner.upgrade().map(Leased::new))
 }
@@ -60,7 +60,7 @@ impl<T> LaunchWait<'_, T> {
     fn begin(&mut self) {
         let unending = self.lease().pool().wait_begins(self.lease(), self.other, self.behind_in_lane);
         self.begun = Some(unending);
-        if unending {
+        if unending && self.lease().note_unending(self.other) {
             let why = match self.behind_in_lane {
                 true => "the other one stands behind it in its lane",
                 false if self.other == self.lease().launch() => "that is itself",

@@ -54,11 +54,13 @@ pub struct LaunchesStatus {
     pub slots: SlotStatus,
     /// The slots of each agent that has a [limit of its own](crate::Builder::launch_concurrency_of), sorted by name.
     pub agents: Vec<(String, SlotStatus)>,
-    /// For how long every slot has been held without any attempt beginning, ending, lending its slot or having it back; `None`
-    /// while a slot is free. After a minute of it a warning in the log names some of the launches that hold the slots.
+    /// For how long every slot has been held without any attempt beginning, ending, lending its slot or having it back;
+    /// `None` while a slot is free. After a minute of it a warning in the log names some of the launches that hold the
+    /// slots.
     pub stalled: Option<Duration>,
-    /// How many waits of launches for other launches there are that cannot end: a launch waits for itself, or launches wait for
-    /// each other, or one waits for another one that stands behind it in its lane. Each was said in the log when it began.
+    /// How many waits of launches for other launches there are that cannot end: a launch waits for itself, or launches
+    /// wait for each other, or one waits for another one that stands behind it in its lane. Each was said in the log
+    /// when it began.
     pub unending_waits: usize,
 }
 

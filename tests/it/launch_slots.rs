@@ -1,4 +1,5 @@
-//! The slots of launches: however an attempt waits for others, its slot is lent once and had back before its code goes on.
+//! The slots of launches: however an attempt waits for others, its slot is lent once and had back before its code goes
+//! on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::support::{Gauge, MS, SECOND, eventually, threads};
 
 type Results = BoxFuture<'static, Result<u32, AgentError>>;
+/// A way in which a blocking parent waits for its child.
+type BlockingWait = fn(&Ticket<u32>) -> BoxFuture<'_, Result<u32, AgentError>>;
 /// A way in which a parent waits for its children.
 type Way = fn(AgentContext, Vec<Ticket<u32>>) -> Results;
 
@@ -112,7 +115,7 @@ const WAYS: [(&str, Way); 12] = [
                 sum += loop {
                     match ticket.result_within(3 * MS).await {
                         Ok(value) => break value?,
-                        Err(error) if matches!(error, sortie::TicketError::TimedOut { .. }) => {}
+                        Err(sortie::TicketError::TimedOut { .. }) => {}
                         Err(error) => return Err(error.into()),
                     }
                 };
@@ -222,7 +225,7 @@ async fn at_the_limit_of_its_agent_a_parent_may_wait_for_two_children_in_every_w
 #[test]
 fn a_blocking_parent_lends_its_slot_while_it_blocks_on_a_child() {
     let runtime = threads(2);
-    let waits: [fn(&Ticket<u32>) -> BoxFuture<'_, Result<u32, AgentError>>; 3] = [
+    let waits: [BlockingWait; 3] = [
         |ticket| Box::pin(value(ticket)),
         |ticket| {
             Box::pin(async move {
@@ -381,6 +384,7 @@ async fn any_number_of_parents_may_wait_beside_work_that_has_nothing_to_do_with_
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_costs_nothing_that_is_not_used() {
+    let mut at_64 = Duration::MAX;
     for limit in [64, 10_000_000, u32::MAX as usize, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
         let mut builder = builder(limit);
         let gauge = Gauge::default();
@@ -405,8 +409,9 @@ async fn a_limit_costs_nothing_that_is_not_used() {
             system.launch(&agent, n).await.unwrap().result_within(SECOND).await.unwrap().unwrap();
             system.launch(&other, n).await.unwrap().result_within(SECOND).await.unwrap().unwrap();
         }
-        // 10 million permits that are collected take 345 ms.
-        assert!(began.elapsed() < SECOND, "{limit}: {:?}", began.elapsed());
+        // Ten million permits that are collected take a third of a second for each of these launches.
+        at_64 = at_64.min(began.elapsed());
+        assert!(began.elapsed() < 10 * at_64 + 3 * SECOND, "{limit}: {:?}, {at_64:?}", began.elapsed());
         let tickets = system.launch_many((0..600).map(|n| system.launch(&agent, 100 + n))).await;
         for ticket in tickets {
             ticket.unwrap().result_within(60 * SECOND).await.unwrap().unwrap();

@@ -6,11 +6,11 @@ use super::super::ids::ById;
 use crate::journal::intent::Head;
 use crate::outcome::LaunchId;
 
-/// The attempts of suspects that were suspended in this life of the journal. In the store they do not stand as suspects, so that
-/// a death of the process is not counted as theirs; here it is kept that they are.
+/// The attempts of suspects that were suspended in this life of the journal. In the store they do not stand as
+/// suspects, so that a death of the process is not counted as theirs; here it is kept that they are.
 ///
-/// What is noted of an attempt stays until the launch has ended durably, and means nothing once the attempt does not run: so a
-/// commit that fails takes nothing away.
+/// What is noted of an attempt stays until the launch has ended durably, and means nothing once the attempt does not
+/// run: so a commit that fails takes nothing away.
 #[derive(Debug, Default)]
 pub(in super::super) struct Suspended {
     attempts: HashMap<LaunchId, u32>,
