@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::begun::Begun;
 use super::dispatcher::Dispatcher;
+use super::in_flight::InFlight;
 use super::patience::{Patience, is_transient};
 use super::room::{Permit, Room};
 use super::work::{Job, Slot};
@@ -27,7 +28,7 @@ pub(super) type UnderWay = Mutex<HashMap<usize, Claimed>>;
 
 /// A claim that is not concluded.
 pub(super) struct Claimed {
-    pub(super) claim: Claim,
+    pub(super) claim: Arc<Claim>,
     /// Resolves when no code of the attempt runs any more.
     pub(super) gone: oneshot::Receiver<()>,
     /// A slot is free only after the outcome is durable.
@@ -41,7 +42,7 @@ pub(super) struct Claims {
     launches: Arc<Launches>,
     under_way: Arc<UnderWay>,
     begun: Arc<Begun>,
-    room: Room,
+    room: Arc<Room>,
     changes: BoxStream<'static, ()>,
     /// Jobs that are claimed, and that the run has not asked for yet.
     jobs: VecDeque<Job>,
@@ -138,6 +139,7 @@ impl Claims {
 
     /// Makes jobs of claims.
     fn prepare(&mut self, claims: Vec<Claim>, permits: Vec<OwnedSemaphorePermit>) {
+        let mut in_flight = Vec::with_capacity(claims.len());
         for (mut claim, permit) in claims.into_iter().zip(permits) {
             let Some(agent) = self.dispatcher.agents.get(&claim.agent) else { continue };
             let input = std::mem::take(&mut claim.input);
@@ -155,11 +157,14 @@ impl Claims {
                 slot: Arc::downgrade(&held),
             };
             self.launches.put(self.next, launched);
+            let claim = Arc::new(claim);
+            in_flight.push(InFlight::new(&claim, &self.begun, &slot));
             let claimed = Claimed { claim, gone, permit: slot.permit() };
             lock(&self.under_way).insert(self.next, claimed);
             let policy = Policy { timeout, restart: None };
             self.jobs.push_back(Job { agent: agent.clone(), input, policy, slot });
             self.next += 1;
         }
+        self.dispatcher.in_flight.note(in_flight);
     }
 }

@@ -4,19 +4,26 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, select};
+use tokio::time::sleep;
 
 use super::begun::Begun;
 use super::bytes::Runnable;
 use super::doubts::Doubts;
+use super::in_flight::{AllInFlight, InFlight};
 use super::life::Life;
 use super::room::Room;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
+use crate::outcome::LaunchId;
 use crate::supervisor::tree::{Service, Tree};
 use crate::sync::lock;
+
+/// How long a new life waits for all code of the last one before it goes on beside what still runs.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///
@@ -25,10 +32,8 @@ use crate::sync::lock;
 pub(crate) struct Dispatcher {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) agents: BTreeMap<String, Runnable>,
-    names: Arc<[Arc<str>]>,
-    /// How many launches of all agents run at once, and how many of some agents.
+    /// How many launches of all agents run at once.
     pub(super) concurrency: usize,
-    limits: BTreeMap<Arc<str>, usize>,
     /// What tells the hooks of those agents that have one.
     doubts: BTreeMap<Arc<str>, Arc<Doubts>>,
     /// Whether it removes what has expired, as one of them does for the whole journal.
@@ -37,6 +42,10 @@ pub(crate) struct Dispatcher {
     begun: Mutex<Arc<Begun>>,
     /// Code of attempts that runs, whichever life of the service has started it.
     pub(super) bodies: Bodies,
+    /// The attempts whose code that is.
+    pub(super) in_flight: AllInFlight,
+    /// The slots of all lives: what still runs of an earlier one takes one, too.
+    room: Arc<Room>,
     /// How many attempts with a timeout are under way.
     pub(super) limited: Arc<AtomicUsize>,
 }
@@ -51,13 +60,14 @@ impl Dispatcher {
         sweeps: bool,
     ) -> Self {
         let names = agents.keys().map(|name| name.as_str().into()).collect();
+        let room = Arc::new(Room::new(concurrency, names, &limits));
         let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
-        Self { journal, agents, names, concurrency, limits, doubts, sweeps, begun, bodies, limited }
+        let in_flight = AllInFlight::default();
+        Self { journal, agents, concurrency, doubts, sweeps, begun, bodies, in_flight, room, limited }
     }
 
-    /// The slots of one life.
-    pub(super) fn room(&self) -> Room {
-        Room::new(self.concurrency, Arc::clone(&self.names), &self.limits)
+    pub(super) fn room(&self) -> Arc<Room> {
+        Arc::clone(&self.room)
     }
 
     /// Gives back what a life has left. Says how many launches wait again.
@@ -65,10 +75,29 @@ impl Dispatcher {
         let begun = lock(&self.begun).close();
         let names: Vec<_> = self.agents.keys().cloned().collect();
         let waiting = self.journal.release_all(&names, &begun).await?;
+        self.raise_doubts(&begun);
+        Ok(waiting)
+    }
+
+    /// The same, but for the attempts whose code still runs: it gives these. `None` if the journal cannot leave any out, and
+    /// nothing was given back.
+    async fn give_back_what_has_ended(&self) -> Result<Option<Vec<InFlight>>, JournalError> {
+        // In this order: once this is closed, no further body begins.
+        let begun = lock(&self.begun).close();
+        let running = self.in_flight.running();
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        let ids: Vec<_> = running.iter().map(InFlight::id).collect();
+        if self.journal.release_all_but(&names, &begun, &ids).await?.is_none() {
+            return Ok(None);
+        }
+        self.raise_doubts(&begun);
+        Ok(Some(running))
+    }
+
+    fn raise_doubts(&self, begun: &[LaunchId]) {
         for doubts in self.doubts.values() {
             doubts.raise(begun.iter().copied());
         }
-        Ok(waiting)
     }
 
     /// An attempt that was to be the only one has failed, and perhaps nobody knows how far it came.
@@ -86,15 +115,39 @@ impl Dispatcher {
 
     /// One life, from its first claim to its last record.
     async fn live(self: Arc<Self>, tree: &Arc<Tree>) -> Result<(), JournalError> {
-        // What an earlier life has started ends before it is started again.
+        // What an earlier life has started ends before it is started again. Most of it ends soon; nothing but the launch itself
+        // waits for code that does not.
         let bodies = self.bodies.clone();
-        if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
-            self.give_back().await?;
-            let begun = Arc::<Begun>::default();
-            *lock(&self.begun) = Arc::clone(&begun);
-            Life::new(Arc::clone(&self), Arc::clone(tree), begun).live().await?;
+        let mut drained = pin!(tree.gate.drain_begins());
+        let (mut returned, late) = (pin!(bodies.returned()), pin!(sleep(SOON)));
+        let all_ended = match select(drained.as_mut(), select(returned.as_mut(), late)).await {
+            Either::Left(_) => return Ok(()),
+            Either::Right((soon, _)) => matches!(soon, Either::Left(_)),
+        };
+        let given_back = if all_ended { None } else { self.give_back_what_has_ended().await? };
+        let running = match given_back {
+            Some(running) => running,
+            None => {
+                if !all_ended && matches!(select(drained, returned).await, Either::Left(_)) {
+                    return Ok(());
+                }
+                self.give_back().await?;
+                Vec::new()
+            }
+        };
+        let begun = Arc::<Begun>::default();
+        *lock(&self.begun) = Arc::clone(&begun);
+        let later = async {
+            match self.give_back_when_ended(running).await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
+        let life = Life::new(Arc::clone(&self), Arc::clone(tree), begun).live();
+        match select(pin!(life), pin!(later)).await {
+            Either::Left((lived, _)) => lived,
+            Either::Right((error, _)) => Err(error),
         }
-        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `Dispatcher` | the service of a supervisor that claims recorded launches, runs them and records what became of them |
 //! | `Life` | one life of it: a run without an end |
 //! | `Claims`, `Room` | the items of that run: as many launches as there are free slots, in all and of each agent |
+//! | `InFlight` | an attempt whose code may still run, also when the life that has started it is over |
 //! | `Begun` | which bodies have begun: what is given back of the others has not happened |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
 //! | [`Verdict`] | what a hook says of a launch that nobody knows the end of |
@@ -26,6 +27,7 @@ mod claims;
 mod dispatcher;
 mod doubts;
 mod error;
+mod in_flight;
 mod launcher;
 mod life;
 mod listing;
