@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The bodies of one lane. Dropping an attempt's future does not end them (code on a blocking thread), or not at once
 /// (a nested run), so the child counts them, and keeps the seat until they have returned.
@@ -67,6 +68,11 @@ impl Bodies {
 
     pub(crate) fn predecessors(&self) -> usize {
         self.lanes.predecessors.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when a body has returned since this was called, or since the future was enabled.
+    pub(crate) fn one_returned(&self) -> Notified<'_> {
+        self.lanes.returned.notified()
     }
 
     /// Waits until none is running.

@@ -22,7 +22,8 @@ use crate::user_code::contain;
 /// runtime. It should not block: while it does, nothing new starts, and a deadline that passes meanwhile leaves the items
 /// that it has not given without an outcome. It should end, because every item gets an outcome, also when the fan-out is
 /// stopped early; only if its `size_hint` says that it is endless (`0..`, `repeat`), a fan-out that is stopped gives
-/// outcomes for those items that were pulled. If it panics, the items so far keep their outcomes, and one more outcome,
+/// outcomes for those items that were pulled. Apart from that, its `size_hint` may be wrong: where it promises no further
+/// item, the iterator is asked, ahead of time, and what it gives is run. If it panics, the items so far keep their outcomes, and one more outcome,
 /// a [`Cause::Panicked`](crate::Cause::Panicked), stands for the item that could not be had.
 ///
 /// ```

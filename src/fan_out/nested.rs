@@ -22,7 +22,8 @@ use crate::agent::{AgentContext, AgentRef, IntoAgent};
 /// spawned, or on another thread.
 ///
 /// A nested [`Failure`](crate::Failure) that the agent returns with `?` is final for the attempt: it has used its
-/// attempts up, and layers do not multiply them.
+/// attempts up, and layers do not multiply them. But an error that the agent returns after the attempt itself was ordered to
+/// stop does not count: the attempt has failed for the reason for which it was stopped.
 ///
 /// ```
 /// use sortie::{AgentContext, AgentError, AgentRef, agent_fn};

@@ -59,8 +59,8 @@ impl<B: Branches> FanOut<B> {
         self
     }
 
-    /// At most `limit` attempts at once; 64 unless set. A branch holds its slot until its attempt has ended, and none
-    /// while it waits for its next attempt.
+    /// At most `limit` attempts at once; 64 unless set, and `usize::MAX` for no limit. A limit costs nothing that is not used.
+    /// A branch holds its slot until its attempt has ended, and none while it waits for its next attempt.
     ///
     /// # Panics
     /// If `limit` is zero.
@@ -151,8 +151,10 @@ impl<B: Branches> FanOut<B> {
     /// How long an attempt that shall end may clean up: from its [cancellation](crate::AgentContext::cancelled) until
     /// its future is dropped. Zero unless set.
     ///
-    /// What an attempt returns after its own timeout no longer counts. What it returns after the deadline, or after
-    /// the rest was cancelled, but within the grace, is its outcome.
+    /// What an attempt returns after its own timeout no longer counts. A value that it returns after the deadline, or after
+    /// the rest was cancelled, but within the grace, is its outcome. An error is not: whatever has stopped the attempt is
+    /// the cause of its failure, whatever the attempt, or the work nested in it, says about being stopped. So is a panic
+    /// after nested work was stopped with the attempt; any other panic stays one.
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.limits.stop_grace = grace;
         self
@@ -187,6 +189,7 @@ impl<B: Branches> FanOut<B> {
     /// time is up meanwhile, they are reported as not stopped too. If an attempt panics, only its lane begins anew,
     /// where a child with one lane is replaced.
     ///
+    /// A child has no more lanes than 64, or than all children before it together, and `usize::MAX` sets no limit beyond that.
     /// There are never fewer children than worker threads for want of lanes, and a fan-out with
     /// [`fresh_children`](FanOut::fresh_children) has one lane each.
     ///
@@ -204,8 +207,11 @@ impl<B: Branches> FanOut<B> {
     /// # Cancel safety
     /// Dropping the future stops the run; its outcomes are dropped with it.
     ///
+    /// Outside a tokio runtime nothing runs: each branch fails with the code `no_runtime`.
+    ///
     /// # Panics
-    /// Outside a tokio runtime, and if a limit or a backoff is used on a runtime without a timer.
+    /// If a timeout, a deadline or a queue timeout is set and the runtime has no timer: the message names `enable_time`.
+    /// Everything else works without one.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` does not say `Send`, see above")]
     pub fn settled(self) -> impl Future<Output = B::Outcomes> + Send {
         async move {

@@ -34,7 +34,7 @@ impl<B: Uniform> FanOut<B> {
     /// does.
     ///
     /// # Panics
-    /// When polled outside a tokio runtime, as [`settled`](FanOut::settled).
+    /// When it is first polled, as [`settled`](FanOut::settled).
     ///
     /// ```
     /// use futures::StreamExt;

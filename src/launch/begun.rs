@@ -28,6 +28,11 @@ impl Begun {
         !state.closed
     }
 
+    /// Whether the body of an attempt has begun, and its outcome is not recorded.
+    pub(super) fn has_begun(&self, id: LaunchId, attempt: u32) -> bool {
+        lock(&self.0).attempts.contains(&(id, attempt))
+    }
+
     /// The outcome of an attempt is recorded.
     pub(super) fn conclude(&self, id: LaunchId, attempt: u32) {
         lock(&self.0).attempts.remove(&(id, attempt));

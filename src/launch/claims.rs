@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::begun::Begun;
 use super::dispatcher::Dispatcher;
+use super::in_flight::InFlight;
 use super::patience::{Patience, is_transient};
 use super::slots::{LaunchSlots, Reservation};
 use super::suspects::{Asked, SuspectSlots};
@@ -29,7 +30,7 @@ pub(super) type UnderWay = Mutex<HashMap<usize, Claimed>>;
 
 /// A claim that is not concluded.
 pub(super) struct Claimed {
-    pub(super) claim: Claim,
+    pub(super) claim: Arc<Claim>,
     /// Resolves when no code of the attempt runs any more.
     pub(super) gone: oneshot::Receiver<()>,
     /// A slot is free only after the outcome is durable.
@@ -141,6 +142,7 @@ impl Claims {
 
     /// Makes jobs of claims.
     fn prepare(&mut self, claims: Vec<Claim>, mut reserved: Reservation) {
+        let mut in_flight = Vec::with_capacity(claims.len());
         for mut claim in claims {
             let Some(agent) = self.dispatcher.agents.get(&claim.agent) else { continue };
             let Some(limited) = reserved.take(&claim.agent) else { continue };
@@ -161,12 +163,15 @@ impl Claims {
                 lease: Leased::new(Arc::clone(permit.lease())),
             };
             self.launches.put(self.next, launched);
+            let claim = Arc::new(claim);
+            in_flight.push(InFlight::new(&claim, &self.begun, &slot));
             let claimed = Claimed { claim, gone, permit };
             lock(&self.under_way).insert(self.next, claimed);
             let policy = Policy { timeout, restart: None };
             self.jobs.push_back(Job { agent: agent.clone(), input, policy, slot });
             self.next += 1;
         }
+        self.dispatcher.in_flight.note(in_flight);
     }
 
     /// The lease of the slot of an attempt.

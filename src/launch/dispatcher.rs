@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, select};
 use tokio::time::sleep;
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 use super::begun::Begun;
 use super::bytes::Runnable;
 use super::doubts::Doubts;
+use super::in_flight::{AllInFlight, InFlight};
 use super::life::Life;
 use super::patience::{Patience, is_transient};
 use super::slots::LaunchSlots;
@@ -18,9 +20,13 @@ use super::wait_graph::WaitGraph;
 use crate::agent::Bodies;
 use crate::journal::failpoint::pass;
 use crate::journal::{Claim, Claims, Journal, JournalError, Want};
+use crate::outcome::LaunchId;
 use crate::supervisor::tree::{Phase, Service, Tree};
 use crate::sync::lock;
 use crate::user_code::printable_in_full;
+
+/// How long a new life waits for all code of the last one before it goes on beside what still runs.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Claims the launches of some agents, runs them, and records what became of them: the service of one supervisor.
 ///
@@ -40,6 +46,8 @@ pub(crate) struct Dispatcher {
     begun: Mutex<Arc<Begun>>,
     /// Code of attempts that runs, whichever life of the service has started it.
     pub(super) bodies: Bodies,
+    /// The attempts whose code that is.
+    pub(super) in_flight: AllInFlight,
     /// How many attempts with a timeout are under way.
     pub(super) limited: Arc<AtomicUsize>,
 }
@@ -57,7 +65,8 @@ impl Dispatcher {
         let names = agents.keys().map(|name| name.as_str().into()).collect();
         let slots = Arc::new(LaunchSlots::new(concurrency, names, &limits, graph));
         let (begun, bodies, limited) = (Mutex::default(), Bodies::default(), Arc::default());
-        Self { journal, agents, slots, doubts, sweeps, begun, bodies, limited }
+        let in_flight = AllInFlight::default();
+        Self { journal, agents, slots, doubts, sweeps, begun, bodies, in_flight, limited }
     }
 
     pub(crate) fn slots(&self) -> &Arc<LaunchSlots> {
@@ -69,10 +78,29 @@ impl Dispatcher {
         let begun = lock(&self.begun).close();
         let names: Vec<_> = self.agents.keys().cloned().collect();
         let waiting = self.journal.release_all(&names, &begun).await?;
+        self.raise_doubts(&begun);
+        Ok(waiting)
+    }
+
+    /// The same, but for the attempts whose code still runs: it gives these. `None` if the journal cannot leave any out, and
+    /// nothing was given back.
+    async fn give_back_what_has_ended(&self) -> Result<Option<Vec<InFlight>>, JournalError> {
+        // In this order: once this is closed, no further body begins.
+        let begun = lock(&self.begun).close();
+        let running = self.in_flight.running();
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        let ids: Vec<_> = running.iter().map(InFlight::id).collect();
+        if self.journal.release_all_but(&names, &begun, &ids).await?.is_none() {
+            return Ok(None);
+        }
+        self.raise_doubts(&begun);
+        Ok(Some(running))
+    }
+
+    fn raise_doubts(&self, begun: &[LaunchId]) {
         for doubts in self.doubts.values() {
             doubts.raise(begun.iter().copied());
         }
-        Ok(waiting)
     }
 
     /// An attempt that was to be the only one has failed, and perhaps nobody knows how far it came.
@@ -90,21 +118,56 @@ impl Dispatcher {
 
     /// One life, from its first claim to its last record.
     async fn live(self: Arc<Self>, tree: &Arc<Tree>) -> Result<(), JournalError> {
-        // What an earlier life has started ends before it is started again.
+        // What an earlier life has started ends before it is started again. Most of it ends soon; nothing but the launch itself
+        // waits for code that does not.
         let bodies = self.bodies.clone();
-        if let Either::Left(_) = select(pin!(bodies.returned()), pin!(tree.gate.drain_begins())).await {
-            let mut patience = Patience::default();
-            while let Err(error) = self.give_back().await {
-                if !is_transient(&error) || tree.phase() > Phase::Running {
-                    return Err(error);
+        let mut drained = pin!(tree.gate.drain_begins());
+        let (mut returned, late) = (pin!(bodies.returned()), pin!(sleep(SOON)));
+        let all_ended = match select(drained.as_mut(), select(returned.as_mut(), late)).await {
+            Either::Left(_) => return Ok(()),
+            Either::Right((soon, _)) => matches!(soon, Either::Left(_)),
+        };
+        let given_back = match all_ended {
+            true => None,
+            false => retry(tree, || self.give_back_what_has_ended()).await?,
+        };
+        let running = match given_back {
+            Some(running) => running,
+            None => {
+                if !all_ended && matches!(select(drained, returned).await, Either::Left(_)) {
+                    return Ok(());
                 }
-                sleep(patience.next()).await;
+                retry(tree, || self.give_back()).await?;
+                Vec::new()
             }
-            let begun = Arc::<Begun>::default();
-            *lock(&self.begun) = Arc::clone(&begun);
-            Life::new(Arc::clone(&self), Arc::clone(tree), begun).live().await?;
+        };
+        let begun = Arc::<Begun>::default();
+        *lock(&self.begun) = Arc::clone(&begun);
+        let later = async {
+            match self.give_back_when_ended(running).await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
+        let life = Life::new(Arc::clone(&self), Arc::clone(tree), begun).live();
+        match select(pin!(life), pin!(later)).await {
+            Either::Left((lived, _)) => lived,
+            Either::Right((error, _)) => Err(error),
         }
-        Ok(())
+    }
+}
+
+/// Asks the journal again while it cannot answer for the moment and the system runs.
+async fn retry<T, F: Future<Output = Result<T, JournalError>>>(
+    tree: &Tree,
+    ask: impl Fn() -> F,
+) -> Result<T, JournalError> {
+    let mut patience = Patience::default();
+    loop {
+        match ask().await {
+            Err(error) if is_transient(&error) && tree.phase() <= Phase::Running => sleep(patience.next()).await,
+            answered => return answered,
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `LaunchWait`, `WaitGraph` | a wait of a launch for another one, and which of them cannot end |
 //! | `suspects` | suspects that wait lend the place of the one suspect as well |
 //! | `stalls` | says in the log that every slot is held and nothing moves |
+//! | `InFlight` | an attempt whose code may still run, also when the life that has started it is over |
 //! | `Begun` | which bodies have begun: what is given back of the others has not happened |
 //! | `Attempts`, `Slot` | what the run executes, and what an attempt occupies until no code of it runs and its outcome is durable |
 //! | [`Verdict`] | what a hook says of a launch that nobody knows the end of |
@@ -32,6 +33,7 @@ mod dispatcher;
 mod doubts;
 mod error;
 mod key;
+mod in_flight;
 mod launcher;
 mod life;
 mod listing;

@@ -11,13 +11,17 @@ use crate::user_code::source;
 
 /// How the last attempt of a failed branch ended, or why there was none.
 ///
+/// Whatever stops an attempt decides its cause. An error that the attempt returns after the order to stop, also one that it
+/// makes of what nested work says about the same order, is not kept.
+///
 /// Where work had to be stopped, `stopped` says whether it is known to have ended. It is `false` where a body did not
 /// yield (a loop without an `.await`, a blocking call) and was still running when its run returned; Rust has no way
 /// to end such a body.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The agent returned an error, and no further attempt was allowed. Also: the key of an item from a stream was an
+    /// The agent returned an error, and no further attempt was allowed. Also: the fan-out was awaited outside a tokio runtime
+    /// (then the code is `no_runtime`, and there was no attempt). Also: the key of an item from a stream was an
     /// earlier one's; the error then is a [`DuplicateKey`](crate::DuplicateKey), and there was no attempt.
     Failed(AgentError),
     /// The agent panicked with this message, of which at most 8 KiB are kept. Also: the iterator of a `foreach` or the stream of a `foreach_stream` did,

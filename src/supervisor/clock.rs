@@ -17,31 +17,31 @@ use crate::sync::lock;
 /// How long the thread stays without anything to do.
 const IDLE: Duration = Duration::from_secs(10);
 
-static CLOCK: Clock = Clock { state: Mutex::new(State::new()), changed: Condvar::new() };
+static CLOCK: Clock = Clock { state: Mutex::new(ClockState::new()), changed: Condvar::new() };
 
 struct Clock {
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
     /// An alarm was set that is due before the thread would look again.
     changed: Condvar,
 }
 
-struct State {
+struct ClockState {
     alarms: BTreeMap<(Instant, u64), ActorRef<Wake>>,
     next: u64,
     /// When the thread looks again by itself; `None` if there is no thread.
     looks_at: Option<Instant>,
 }
 
-impl State {
+impl ClockState {
     const fn new() -> Self {
         Self { alarms: BTreeMap::new(), next: 0, looks_at: None }
     }
 }
 
 /// An alarm that is set. Dropping it unsets it.
-pub(super) struct Alarm((Instant, u64));
+pub(super) struct ClockAlarm((Instant, u64));
 
-impl Alarm {
+impl ClockAlarm {
     /// Wakes the supervisor at this moment of the real clock. `None` if there can be no thread for that.
     pub(super) fn set(at: Instant, supervisor: ActorRef<Wake>) -> Option<Self> {
         let mut state = lock(&CLOCK.state);
@@ -64,7 +64,7 @@ impl Alarm {
     }
 }
 
-impl Drop for Alarm {
+impl Drop for ClockAlarm {
     fn drop(&mut self) {
         let removed = lock(&CLOCK.state).alarms.remove(&self.0);
         // Without the lock: the last reference to an actor may be dropped here.

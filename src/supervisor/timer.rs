@@ -10,17 +10,17 @@ use super::message::Wake;
 /// Wakes the supervisor at one moment: the earliest it was set to. Dropping it unsets it.
 #[derive(Default)]
 pub(super) struct Timer {
-    set: Option<(Instant, Alarm)>,
+    set: Option<(Instant, TimerHandle)>,
     /// Whether the runtime is known to have a timer.
     by_runtime: bool,
 }
 
-enum Alarm {
+enum TimerHandle {
     Runtime(JoinHandle<()>),
-    Clock { _alarm: Option<clock::Alarm> },
+    Clock { _alarm: Option<clock::ClockAlarm> },
 }
 
-impl Drop for Alarm {
+impl Drop for TimerHandle {
     fn drop(&mut self) {
         if let Self::Runtime(task) = self {
             task.abort();
@@ -49,9 +49,9 @@ impl Timer {
                 // A supervisor that has ended needs no waking.
                 let _ = supervisor.send_message(Wake);
             });
-            Alarm::Runtime(task)
+            TimerHandle::Runtime(task)
         } else {
-            Alarm::Clock { _alarm: clock::Alarm::set(at.into_std(), supervisor) }
+            TimerHandle::Clock { _alarm: clock::ClockAlarm::set(at.into_std(), supervisor) }
         };
         self.set = Some((at, alarm));
     }

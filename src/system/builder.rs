@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use super::aliases::Aliases;
 use super::dispatch::{Dispatch, MAIN};
@@ -17,7 +19,7 @@ use crate::journal::{Journal, Scope, WallClock, contained};
 use crate::launch::{Launcher, bytes_view};
 use crate::policy::Intensity;
 use crate::supervisor::tree::{Annex, Parent, Tree};
-use crate::user_code::printable_in_full;
+use crate::user_code::{contain, printable_in_full};
 
 /// How long the name of an agent may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_NAME: usize = 256;
@@ -183,7 +185,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`StartError`], if something is wrong with what was built, or if the journal cannot be read, or if a resident did
-    /// not start. Nothing is running then.
+    /// not start, or if the runtime has no timer and there is a journal or a resident. Nothing is running then.
     ///
     /// # Cancel safety
     /// If the future is dropped, what has been started is stopped.
@@ -193,6 +195,13 @@ impl Builder {
     pub async fn start(mut self) -> Result<System, StartError> {
         self.problems.extend(self.launches.problems(&self.supervisors));
         self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
+        let needs_timer = self.journal.is_some() || self.supervisors.iter().any(SupervisorBuilder::has_residents);
+        if needs_timer && Handle::try_current().is_ok() {
+            // A runtime cannot be asked, and panics if it has none.
+            if contain(|| drop(tokio::time::sleep(Duration::ZERO))).is_err() {
+                self.problems.push(Problem::NoTimer);
+            }
+        }
         if !self.problems.is_empty() {
             return Err(StartError::new(self.problems));
         }

@@ -36,6 +36,11 @@ pub(super) enum Problem {
     TwoHooks(String),
     #[error("agent `{agent}` has the alias `{alias}`, {wrong}")]
     BadAlias { alias: String, agent: String, wrong: &'static str },
+    #[error(
+        "the runtime has no timer, which launches and resident actors need: enable it with `enable_time` or \
+         `enable_all` where the runtime is built"
+    )]
+    NoTimer,
     #[error("{0:#}")]
     Journal(JournalError),
     #[error("{0}")]

@@ -33,6 +33,10 @@ impl SupervisorBuilder {
         }
     }
 
+    pub(super) fn has_residents(&self) -> bool {
+        !self.residents.is_empty()
+    }
+
     /// How many deaths of residents in how long the supervisor puts up with; 3 in 5 s unless set. All its residents count
     /// together.
     pub fn intensity(&mut self, intensity: Intensity) -> &mut Self {

@@ -23,6 +23,16 @@ pub enum Form {
     Unwrapped,
 }
 
+impl Form {
+    /// How many bodies wait at the lowest level for each that waits at the highest.
+    pub fn leaves(self, depth: u32) -> usize {
+        match self {
+            Self::ForEach | Self::Branches | Self::Any => 1 << depth,
+            _ => 1,
+        }
+    }
+}
+
 pub const FORMS: [Form; 9] = [
     Form::Ask,
     Form::ForEach,

@@ -1,5 +1,7 @@
 //! What is a journal because it has a local one.
 
+use std::collections::HashSet;
+
 use futures::stream::{BoxStream, StreamExt};
 
 use super::Local;
@@ -57,7 +59,18 @@ impl<J: Embedded> Journal for J {
 
     fn release_all<'a>(&'a self, agents: &'a [String], begun: &'a [LaunchId]) -> Answer<'a, usize> {
         let (agents, begun) = (agents.to_vec(), begun.iter().copied().collect());
-        Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, now)))
+        Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, &HashSet::new(), now)))
+    }
+
+    fn release_all_but<'a>(
+        &'a self,
+        agents: &'a [String],
+        begun: &'a [LaunchId],
+        running: &'a [LaunchId],
+    ) -> Answer<'a, Option<usize>> {
+        let (agents, begun) = (agents.to_vec(), begun.iter().copied().collect());
+        let running = running.iter().copied().collect();
+        Box::pin(self.local().ask(move |plan, now| plan.give_back(&agents, &begun, &running, now).map(Some)))
     }
 
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {

@@ -195,9 +195,10 @@ impl Plan {
         &mut self,
         agents: &[String],
         begun: &HashSet<LaunchId>,
+        running: &HashSet<LaunchId>,
         now: Now,
     ) -> Result<usize, JournalError> {
-        let theirs = |(_, head): &(LaunchId, &Head)| self.is_of(head, agents);
+        let theirs = |(id, head): &(LaunchId, &Head)| self.is_of(head, agents) && !running.contains(id);
         let left: Vec<_> =
             self.ledger.all_running().filter(theirs).map(|(id, head)| (id, head.attempt)).collect();
         let mut waiting = 0;

@@ -24,7 +24,7 @@ impl Goal {
 
 /// How a run stands to its goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum GoalState {
     /// Outcomes may still decide it.
     Open,
     /// Outcomes have decided it.
@@ -49,29 +49,29 @@ impl Progress {
     }
 
     /// Notes a success.
-    pub(super) fn succeeded(&mut self, index: usize) -> Standing {
+    pub(super) fn succeeded(&mut self, index: usize) -> GoalState {
         match self.goal {
             Goal::First(wanted) if self.winners.len() < wanted => {
                 self.winners.push(index);
-                if self.winners.len() == wanted { Standing::Decided } else { Standing::Open }
+                if self.winners.len() == wanted { GoalState::Decided } else { GoalState::Open }
             }
-            _ => Standing::Open,
+            _ => GoalState::Open,
         }
     }
 
     /// Notes a final failure.
-    pub(super) fn failed(&mut self, failure: Failure) -> Standing {
+    pub(super) fn failed(&mut self, failure: Failure) -> GoalState {
         self.failed += 1;
         self.first_failure.get_or_insert(failure);
         self.standing()
     }
 
     /// Whether failures have decided the run.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> GoalState {
         match self.goal {
-            Goal::All if self.failed > 0 => Standing::Decided,
-            Goal::First(wanted) if self.failed > 0 => Standing::LostBelow(wanted.saturating_add(self.failed)),
-            Goal::Settled | Goal::Each | Goal::All | Goal::First(_) => Standing::Open,
+            Goal::All if self.failed > 0 => GoalState::Decided,
+            Goal::First(wanted) if self.failed > 0 => GoalState::LostBelow(wanted.saturating_add(self.failed)),
+            Goal::Settled | Goal::Each | Goal::All | Goal::First(_) => GoalState::Open,
         }
     }
 

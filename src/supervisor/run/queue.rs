@@ -178,6 +178,12 @@ impl<J> Queue<J> {
         self.pulled
     }
 
+    /// Whether a size hint was found to be wrong since this was called the last time.
+    #[inline]
+    pub(super) fn was_hint_wrong(&mut self) -> bool {
+        self.cursor.was_hint_wrong()
+    }
+
     /// Whether the run has fewer branches than that, those that were pulled included. `may_look` says whether the iterator
     /// may be executed to find out.
     pub(super) fn has_fewer_than(&mut self, count: usize, may_look: bool) -> bool {

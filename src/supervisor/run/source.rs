@@ -38,6 +38,8 @@ pub(super) struct Items<J> {
     promised: usize,
     /// Whether it has given more than that, so that no hint of it is believed any more.
     is_wrong: bool,
+    /// Whether that was found out since somebody asked: there may be work for more children than the hint has said.
+    is_news: bool,
 }
 
 /// What a cursor gives.
@@ -56,7 +58,7 @@ pub(super) enum Next<J> {
 impl<J> Items<J> {
     fn new(items: Box<dyn Iterator<Item = J> + Send>) -> Self {
         let (ahead, items) = (EachContained(VecDeque::new()), Contained::new(items));
-        let mut items = Self { items, ahead, failed: None, promised: usize::MAX, is_wrong: false };
+        let mut items = Self { items, ahead, failed: None, promised: usize::MAX, is_wrong: false, is_news: false };
         items.promised = items.hint();
         items.verify();
         items
@@ -64,7 +66,7 @@ impl<J> Items<J> {
 
     fn empty() -> Self {
         let (ahead, items) = (EachContained(VecDeque::new()), Contained::empty());
-        Self { items, ahead, failed: None, promised: 0, is_wrong: false }
+        Self { items, ahead, failed: None, promised: 0, is_wrong: false, is_news: false }
     }
 
     #[inline]
@@ -103,7 +105,7 @@ impl<J> Items<J> {
     fn note_given(&mut self) {
         match self.promised {
             usize::MAX => {}
-            0 => (self.promised, self.is_wrong) = (usize::MAX, true),
+            0 => (self.promised, self.is_wrong, self.is_news) = (usize::MAX, true, true),
             promised => self.promised = promised - 1,
         }
     }
@@ -203,6 +205,15 @@ impl<J> Cursor<J> {
             Self::Iterator(items) => items.has_fewer_than(count, may_look),
             // What the hint of a stream says cannot be verified before the stream has ended.
             Self::Arrivals(arrivals) => arrivals.are_fewer_than(count),
+        }
+    }
+
+    /// Whether a size hint was found to be wrong since this was called the last time.
+    #[inline]
+    pub(super) fn was_hint_wrong(&mut self) -> bool {
+        match self {
+            Self::Iterator(items) => std::mem::take(&mut items.is_news),
+            Self::Arrivals(_) => false,
         }
     }
 

@@ -11,7 +11,7 @@ use super::bench::Bench;
 use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
 use super::execute::{Lodging, Order};
-use super::goal::{Goal, Progress, Standing};
+use super::goal::{Goal, Progress, GoalState};
 use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
 use super::record::Record;
@@ -154,7 +154,12 @@ impl<W: Work> Run<W> {
         };
         let pulled = take(&mut queue);
         self.pulled.store(queue.pulled(), Ordering::Release);
+        let was_hint_wrong = queue.was_hint_wrong();
         drop(queue);
+        if was_hint_wrong {
+            // The supervisor has believed it, and looks again.
+            self.control.wake();
+        }
         if self.was_turned_away() && self.turned_away.swap(false, Ordering::SeqCst) {
             self.control.wake();
         }
@@ -288,12 +293,12 @@ impl<W: Work> Run<W> {
         self.stop_if_decided(standing, may_look);
     }
 
-    fn stop_if_decided(&self, standing: Standing, may_look: bool) {
+    fn stop_if_decided(&self, standing: GoalState, may_look: bool) {
         let decided = match standing {
-            Standing::Open => false,
-            Standing::Decided => true,
+            GoalState::Open => false,
+            GoalState::Decided => true,
             // While the iterator is being executed nobody knows; a later failure, or the end, decides then.
-            Standing::LostBelow(count) => {
+            GoalState::LostBelow(count) => {
                 self.try_queue().is_some_and(|mut queue| queue.has_fewer_than(count, may_look))
             }
         };

@@ -92,6 +92,9 @@ impl Supervisor {
                 pool.leave(*place);
             }
         }
+        if members.is_empty() {
+            return;
+        }
         let ended = members.iter().map(|member| member.actor.wait(None));
         let _ = timeout(LAST_WORDS, join_all(ended)).await;
     }
