@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::journal::LaunchCounts;
+use crate::launch::Launcher;
 use crate::supervisor::tree::{Phase, Resident, Supervisor, Tree};
 
 /// What a system is doing, at one moment. [`System::status`](crate::System::status) tells.
@@ -20,6 +22,8 @@ pub struct Status {
     pub agents: Vec<String>,
     /// The named supervisors, in the order in which they were built.
     pub supervisors: Vec<SupervisorStatus>,
+    /// How many launches stand how, if there is a journal and it can tell.
+    pub launches: Option<LaunchCounts>,
 }
 
 /// What a named supervisor is doing.
@@ -62,6 +66,7 @@ impl Status {
             runs: tree.gate.runs(),
             not_stopped: tree.gate.not_stopped(),
             agents,
+            launches: Launcher::of(tree).and_then(|launcher| launcher.journal().counts()),
             supervisors: tree.supervisors.iter().map(|supervisor| SupervisorStatus::of(supervisor)).collect(),
         }
     }
@@ -89,6 +94,12 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, runs, not_stopped, .. } = self;
         write!(f, "{phase:?}: runs={runs} not_stopped={not_stopped} agents={}", self.agents.len())?;
+        if let Some(LaunchCounts { pending, parked, running, dead, ambiguous, .. }) = self.launches {
+            write!(
+                f,
+                "\n  launches: pending={pending} parked={parked} running={running} dead={dead} ambiguous={ambiguous}"
+            )?;
+        }
         for supervisor in &self.supervisors {
             let SupervisorStatus { name, restarts, deaths, .. } = supervisor;
             write!(f, "\n  supervisor {name}: restarts={restarts} deaths={deaths}")?;
