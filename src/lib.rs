@@ -44,8 +44,8 @@ pub use fan_out::{
 #[cfg(feature = "sled")]
 pub use journal::SledJournal;
 pub use journal::{
-    AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchFilter, LaunchRecord,
-    LaunchStatus, MemoryJournal, WallClock,
+    AttemptEnd, Durability, EndedBy, JournalError, JournalErrorKind, LaunchCounts, LaunchFilter,
+    LaunchRecord, LaunchStatus, MemoryJournal, WallClock,
 };
 pub use launch::{Launch, LaunchError, LaunchErrorKind, LaunchMany, Launches, Ticket, TicketError, Verdict};
 pub use outcome::{

@@ -168,7 +168,9 @@ impl SledJournal {
     /// Import into one journal only: two of them would run the same launches twice.
     ///
     /// Every line is checked against what a journal can write, as far as that can be known from the line. In particular, an id
-    /// must not be of a time more than a day ahead of the clock of this machine.
+    /// must not be of a time more than a year ahead of the clock of this machine; new ids follow none that is more than a day
+    /// ahead of it. The digest of an input is not checked, so that an input can be mended in its line: launching again under the
+    /// key of that launch then takes the input from before.
     ///
     /// It blocks, and holds one launch at a time in memory, and the ids of all. The directory is made if only its last part is
     /// missing; it may also be an empty one, such as the root of a volume, and one from which a damaged journal was set aside, once

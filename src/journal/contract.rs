@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use super::JournalError;
 use super::clock::WallClock;
 use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
-use super::launch_record::{LaunchFilter, LaunchRecord};
+use super::launch_record::{LaunchCounts, LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
 /// The answer of a journal.
@@ -28,8 +28,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + 
 /// - **Dropping a future does not take back** what it asked for. It may be carried out or not.
 /// - **An attempt is concluded once.** The first `complete`, `fail`, `release` or `park` that is durable counts; later
 ///   ones, and those of earlier attempts or epochs, are [`Refused`](super::Refused).
-/// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over, and those that
-///   somebody discards.
+/// - **Nothing that was recorded vanishes**, but for done and cancelled launches whose retention is over, dead ones that are
+///   kept for longer than [`Scope::retain_dead`], and those that are discarded.
 ///
 /// - **A panic costs its request.** A system contains every call of a journal that is not the crate's own, every poll of what
 ///   it returns, and its drop. The request has failed with the kind
@@ -163,7 +163,8 @@ pub trait Journal: Send + Sync + 'static {
     fn ended(&self, id: LaunchId) -> Answer<'_, Option<LaunchRecord>>;
 
     /// Removes at most `max` launches that are done or cancelled, and whose retention is over, with their payloads and their
-    /// keys. All others stay, however old they are. What has begun to be removed is unknown to every other method, and its
+    /// keys; and those that are dead for longer than [`Scope::retain_dead`], if that is set. All others stay, however old they
+    /// are. What has begun to be removed is unknown to every other method, and its
     /// key is free.
     ///
     /// It is called again and again while the system lives. One call is a small piece of work, so that nobody else waits for
@@ -173,6 +174,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Nothing is removed while the clock cannot be trusted: from when it has gone an hour further, or less far, than time
     /// has since the last call or the start, until it is back or the next life begins. [`Swept::suspended`] says so.
     fn sweep(&self, max: usize) -> Answer<'_, Swept>;
+
+    /// How many launches stand how, as of the last commit, without looking at any of them. `None` unless implemented: the
+    /// journal cannot tell that cheaply.
+    fn counts(&self) -> Option<LaunchCounts> {
+        None
+    }
 
     /// What an answer promises.
     fn durability(&self) -> Durability;
@@ -204,15 +211,18 @@ pub struct Scope {
     pub aliases: BTreeMap<String, String>,
     /// How many launches that have not ended there may be.
     pub most_pending: usize,
+    /// How long dead launches are kept after they died. `None` keeps them until an operator decides about each.
+    pub retain_dead: Option<Duration>,
     /// The clock of all times that are stored.
     pub clock: WallClock,
 }
 
 impl Scope {
-    /// A system with these agents, without aliases or a bound on pending launches, and with the clock of the machine.
+    /// A system with these agents, without aliases or a bound on pending launches, that keeps dead launches, and with the clock
+    /// of the machine.
     pub fn new(agents: impl IntoIterator<Item = String>) -> Self {
         let (agents, clock) = (agents.into_iter().collect(), WallClock::default());
-        Self { agents, aliases: BTreeMap::new(), most_pending: usize::MAX, clock }
+        Self { agents, aliases: BTreeMap::new(), most_pending: usize::MAX, retain_dead: None, clock }
     }
 
     /// The name of today of the agent that had this name.

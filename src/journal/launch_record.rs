@@ -81,6 +81,23 @@ impl LaunchStatus {
     }
 }
 
+/// How many launches of a journal stand how. Those that are done or cancelled are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaunchCounts {
+    /// Those that wait for an attempt, for a slot or until they are due.
+    pub pending: usize,
+    /// Those that wait for a process that can run them.
+    pub parked: usize,
+    /// Those of which an attempt is under way.
+    pub running: usize,
+    /// Dead letters: those that are out of attempts and are kept. Without
+    /// [`Builder::retain_dead`](crate::Builder::retain_dead) they become ever more until they are requeued, settled or discarded.
+    pub dead: usize,
+    /// Those that were to run at most once, and may or may not have had their effect.
+    pub ambiguous: usize,
+}
+
 /// Which launches are meant: all, unless it says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaunchFilter {

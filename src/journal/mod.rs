@@ -48,7 +48,7 @@ pub use clock::WallClock;
 pub use contract::{Answer, Capabilities, Durability, Journal, Scope};
 pub use error::{JournalError, JournalErrorKind};
 pub use exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
-pub use launch_record::{AttemptEnd, EndedBy, LaunchFilter, LaunchRecord, LaunchStatus};
+pub use launch_record::{AttemptEnd, EndedBy, LaunchCounts, LaunchFilter, LaunchRecord, LaunchStatus};
 pub use terms::{Delivery, Due, Terms};
 #[cfg(feature = "sled")]
 pub use transfer::{ExportError, Exported, ImportError, Skipped};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::intent::{Delivery, EndedBy, Event, Head, RestartTerms, State, Stored, StoredTerms, step};
+use super::intent::{
+    Delivery, EndedBy, Event, Head, RestartTerms, State, Stored, StoredDue, StoredTerms, step,
+};
 use super::record::{self, Kind};
 use crate::policy::{Backoff, Restart};
 
@@ -95,6 +97,66 @@ impl Sample {
             State::Cancelled { .. } => "cancelled".to_owned(),
             State::Ambiguous { .. } => "ambiguous".to_owned(),
         }
+    }
+
+    /// Names the launch.
+    pub fn named(mut self, agent: &str, key: Option<&str>, lane: Option<&str>) -> Self {
+        (self.0.agent, self.0.key) = (agent.to_owned(), key.map(str::to_owned));
+        self.0.terms.lane = lane.map(str::to_owned);
+        self
+    }
+
+    /// Writes a number where no event would: into the field with this name in the line of an export, where the present
+    /// state has it. Cut to the type of the field; `true` is any other number than 0, and a float has these bits. Says whether
+    /// there is such a field.
+    pub fn set(&mut self, field: &str, number: u64) -> bool {
+        let head = &mut self.0;
+        let small = number as u32;
+        let span = Duration::new(number, 999_999_999);
+        match (field, &mut head.state) {
+            ("recorded", _) => head.recorded = number,
+            ("attempt", _) => head.attempt = small,
+            ("failures", _) => head.failures = small,
+            ("crashes", _) => head.crashes = small,
+            ("terms.restart.attempts", _) => head.terms.restart.attempts = small,
+            ("terms.restart.factor", _) => head.terms.restart.factor = f64::from_bits(number),
+            ("terms.restart.base", _) => head.terms.restart.base = span,
+            ("terms.restart.max", _) => head.terms.restart.max = span,
+            ("terms.restart.causes", _) => {
+                let RestartTerms { error, panic, timeout, .. } = &mut head.terms.restart;
+                (*error, *panic, *timeout) = (number & 1 > 0, number & 2 > 0, number & 4 > 0);
+            }
+            ("terms.max_crashes", _) => head.terms.max_crashes = small,
+            ("terms.timeout", _) => head.terms.timeout = Some(span),
+            ("terms.retention", _) => head.terms.retention = span,
+            ("terms.priority", _) => head.terms.priority = small as i32,
+            ("input.length", _) => head.input = Stored::InPieces(number),
+            ("output.length", State::Done { output, .. }) => *output = Stored::InPieces(number),
+            ("state.pending.at", State::Pending(due)) => *due = Some(StoredDue { at: number, wait: 1 }),
+            ("state.pending.wait", State::Pending(due)) => *due = Some(StoredDue { at: 1, wait: number }),
+            ("state.pending.both", State::Pending(due)) => {
+                *due = Some(StoredDue { at: number, wait: number })
+            }
+            ("state.running.epoch", State::Running { epoch, .. }) => *epoch = number,
+            ("state.running.since", State::Running { since, .. }) => *since = number,
+            (
+                "state.at",
+                State::Done { at, .. }
+                | State::Dead { at }
+                | State::Cancelled { at }
+                | State::Ambiguous { at },
+            ) => *at = number,
+            ("history.attempt", _) if !head.history.is_empty() => head.history[0].attempt = small,
+            ("history.epoch", _) if !head.history.is_empty() => head.history[0].epoch = number,
+            ("history.at", _) if !head.history.is_empty() => head.history[0].at = number,
+            _ => return false,
+        }
+        true
+    }
+
+    /// The record of an epoch.
+    pub fn epoch(number: u64) -> Vec<u8> {
+        record::seal(Kind::Epoch, b"e", &number).unwrap_or_default()
     }
 
     /// The record of the launch under a key.

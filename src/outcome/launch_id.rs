@@ -19,6 +19,12 @@ impl LaunchId {
         self.0.as_u128()
     }
 
+    /// The version of the UUID. A journal gives those of version 7.
+    #[cfg_attr(not(feature = "sled"), expect(dead_code, reason = "only imports are checked"))]
+    pub(crate) fn version(self) -> usize {
+        self.0.get_version_num()
+    }
+
     pub(crate) fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()
     }

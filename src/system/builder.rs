@@ -50,7 +50,8 @@ impl Builder {
     /// Launches of the agent are journaled under its name: once there are any, it changes only with an
     /// [`alias`](Builder::alias).
     ///
-    /// Two agents of one name, one without a name, one with a name longer than 256 bytes, or one that is to run
+    /// Two agents of one name, one without a name, one with a name longer than 256 bytes or with a control character in it, or
+    /// one that is to run
     /// [at most once](AgentRef::at_most_once) and has a restart policy of more than one attempt make
     /// [`start`](Builder::start) fail.
     pub fn register<R: Registrable>(&mut self, agent: R) -> AgentRef<R::Input, R::Output> {
@@ -64,6 +65,8 @@ impl Builder {
             self.problems.push(Problem::NamelessAgent);
         } else if name.len() > LONGEST_NAME {
             self.problems.push(Problem::LongName(name));
+        } else if name.contains(char::is_control) {
+            self.problems.push(Problem::ControlCharacter(name));
         } else if self.agents.insert(name.clone(), json_view(&agent)).is_some() {
             self.problems.push(Problem::DuplicateAgent(name));
         } else {
@@ -168,6 +171,18 @@ impl Builder {
         self
     }
 
+    /// How long dead launches are kept after they died, with their inputs and keys; until each was requeued, settled or
+    /// discarded unless set. What is dead for longer is removed within about a minute, and a warning says how many were. It
+    /// holds for those that were dead before, too, and only for this system: it is not recorded with the launches.
+    ///
+    /// A dead launch takes a record on the disk, with its input, and some 100 bytes of memory if it has a key.
+    /// [`Status::launches`](crate::Status::launches) tells how many there are. Launches that are ambiguous or parked never go by
+    /// themselves. `Duration::MAX` keeps for ever, too.
+    pub fn retain_dead(&mut self, time: Duration) -> &mut Self {
+        self.launches.retain_dead = Some(time);
+        self
+    }
+
     /// How many deaths of supervisors in how long the root puts up with; 3 in 5 s unless set. Beyond that the system ends
     /// with an error, which [`System::wait`] returns.
     pub fn intensity(&mut self, intensity: Intensity) -> &mut Self {
@@ -231,7 +246,8 @@ impl Builder {
         let (agents, clock) = (self.agents.keys().cloned().collect(), self.clock.clone());
         let (aliases, most_pending) =
             (std::mem::take(&mut self.aliases).into_names(), self.launches.most_pending);
-        let started = journal.start(Scope { agents, aliases, most_pending, clock }).await;
+        let retain_dead = self.launches.retain_dead;
+        let started = journal.start(Scope { agents, aliases, most_pending, retain_dead, clock }).await;
         started.map_err(|error| StartError::new(vec![Problem::Journal(error)]))?;
         self.supervisor(MAIN);
         let slots = std::mem::take(&mut self.launches).appoint(&mut self.supervisors, &journal);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::start_error::Problem;
 use super::supervisor::SupervisorBuilder;
@@ -23,12 +24,21 @@ pub(super) struct Dispatch {
     /// What is asked about ambiguous launches of some agents.
     pub(super) hooks: BTreeMap<Arc<str>, Hook>,
     pub(super) most_pending: usize,
+    /// How long dead launches are kept, if not for ever.
+    pub(super) retain_dead: Option<Duration>,
 }
 
 impl Default for Dispatch {
     fn default() -> Self {
         let (agents, limits, hooks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { agents, concurrency: Limits::CONCURRENCY, limits, hooks, most_pending: 1_000_000 }
+        Self {
+            agents,
+            concurrency: Limits::CONCURRENCY,
+            limits,
+            hooks,
+            most_pending: 1_000_000,
+            retain_dead: None,
+        }
     }
 }
 

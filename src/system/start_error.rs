@@ -21,6 +21,8 @@ pub(super) enum Problem {
     NamelessSupervisor,
     #[error("the name of agent `{0}` is longer than 256 bytes: it stands in every record of a launch")]
     LongName(String),
+    #[error("the name of agent {0:?} contains a control character: it is printed in logs and errors")]
+    ControlCharacter(String),
     #[error(
         "agent `{0}` is to run at most once, and its restart policy allows {1} attempts: \
          register it without the policy, or without `at_most_once`"

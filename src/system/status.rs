@@ -6,6 +6,7 @@ use std::time::Duration;
 use humantime::format_duration;
 use tokio::time::Instant;
 
+use crate::journal::LaunchCounts;
 use crate::launch::{LaunchSlots, Launcher, SlotCounts};
 use crate::supervisor::tree::{Phase, Resident, Supervisor, Tree};
 use crate::user_code::printable;
@@ -26,6 +27,8 @@ pub struct Status {
     pub agents: Vec<String>,
     /// The named supervisors, in the order in which they were built.
     pub supervisors: Vec<SupervisorStatus>,
+    /// How many launches stand how, if there is a journal and it can tell.
+    pub launches: Option<LaunchCounts>,
 }
 
 /// What a named supervisor is doing.
@@ -107,6 +110,7 @@ impl Status {
             runs: tree.gate.runs(),
             not_stopped: tree.gate.not_stopped(),
             agents,
+            launches: Launcher::of(tree).and_then(|launcher| launcher.journal().counts()),
             supervisors: supervisors.collect(),
         }
     }
@@ -177,6 +181,12 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, runs, not_stopped, .. } = self;
         write!(f, "{phase:?}: runs={runs} not_stopped={not_stopped} agents={}", self.agents.len())?;
+        if let Some(LaunchCounts { pending, parked, running, dead, ambiguous, .. }) = self.launches {
+            write!(
+                f,
+                "\n  launches: pending={pending} parked={parked} running={running} dead={dead} ambiguous={ambiguous}"
+            )?;
+        }
         for supervisor in &self.supervisors {
             let SupervisorStatus { name, restarts, deaths, .. } = supervisor;
             write!(f, "\n  supervisor {}: restarts={restarts} deaths={deaths}", printable(name))?;

@@ -324,7 +324,9 @@ rules! {
         who_stops_waiting_does_not_disturb_the_others
         an_end_that_was_taken_back_wakes_nobody_for_ever
         every_end_is_told
-        what_is_over_goes_when_its_retention_is;
+        what_is_over_goes_when_its_retention_is
+        what_is_dead_goes_only_if_the_life_says_so_and_then_with_all_it_had
+        it_is_counted_how_launches_stand;
     lives:
         before_its_start_a_journal_is_closed
         after_its_end_a_journal_is_closed

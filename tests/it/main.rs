@@ -14,6 +14,7 @@ mod aliases;
 mod at_most_once;
 mod at_most_once_kills;
 mod axum_service;
+mod believed;
 mod blocking;
 mod buffered;
 mod child_launches;

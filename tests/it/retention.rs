@@ -125,6 +125,41 @@ async fn unless_asked_otherwise_it_is_a_day_and_longest_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dead_launches_go_after_the_time_that_the_operator_has_set_and_are_counted_until_then() {
+    let clock = Clock::new();
+    let fails =
+        agent_fn(|_: String, _| async move { Err::<(), _>(sortie::AgentError::fatal("as it was told")) });
+    let mut builder = System::builder().journal(MemoryJournal::new());
+    let agent = builder.register(AgentRef::new(fails.named("fails")));
+    builder.wall_clock(clock.wall()).retain_dead(24 * HOUR);
+    let system = builder.start().await.unwrap();
+    let dead = || system.status().launches.unwrap().dead;
+    let mut tickets = Vec::new();
+    for number in 0..300 {
+        tickets.push(system.launch(&agent, "x".repeat(20 * number)).key(number).await.unwrap());
+    }
+    for ticket in &tickets {
+        ticket.result().await.unwrap().unwrap_err();
+    }
+    assert_eq!(dead(), 300);
+    assert!(system.status().to_string().contains("dead=300"), "{}", system.status());
+    sleep(23 * HOUR).await;
+    assert_eq!(dead(), 300);
+    assert!(tickets[0].discard().await.unwrap());
+    assert_eq!(dead(), 299);
+    // One that is dead again is kept from then on.
+    assert!(tickets[1].requeue().await.unwrap());
+    tickets[1].result().await.unwrap().unwrap_err();
+    sleep(HOUR + 2 * MINUTE).await;
+    assert_eq!(dead(), 1);
+    assert_eq!(tickets[1].status().await.unwrap(), LaunchStatus::Dead);
+    assert!(matches!(tickets[2].status().await, Err(TicketError::Unknown(_))));
+    assert!(!system.launch(&agent, "another".into()).key(2).await.unwrap().is_known());
+    sleep(24 * HOUR + 2 * MINUTE).await;
+    assert_eq!(dead(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_launch_does_not_go_by_itself() {
     let (system, agent) = start(MemoryJournal::new(), &Clock::new()).await;
     let dead = system.launch(&agent, "fail".into()).key("dead").retain(SECOND).await.unwrap();

@@ -62,6 +62,7 @@ impl fmt::Debug for Stored {
 
 /// What was promised for the launch when it was recorded. Later changes of the agent do not change it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct StoredTerms {
     pub(crate) delivery: Delivery,
     pub(crate) restart: RestartTerms,
@@ -86,6 +87,7 @@ pub enum Delivery {
 
 /// A [`Restart`] policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RestartTerms {
     pub(crate) attempts: u32,
     pub(crate) base: Duration,
@@ -142,13 +144,18 @@ impl From<&Restart> for RestartTerms {
 }
 
 impl From<&RestartTerms> for Restart {
+    /// A policy without a cause allows one attempt, and what no policy has is taken for the nearest that one has: the record
+    /// may have been written by another program.
     fn from(terms: &RestartTerms) -> Self {
-        let backoff =
-            Backoff { base: terms.base, factor: terms.factor, max: terms.max, jitter: terms.jitter };
+        let factor = if terms.factor.is_finite() { terms.factor.max(1.0) } else { 1.0 };
+        let backoff = Backoff { base: terms.base, factor, max: terms.max, jitter: terms.jitter };
         let triggers =
             [(terms.error, Trigger::Error), (terms.panic, Trigger::Panic), (terms.timeout, Trigger::Timeout)];
-        let triggers = triggers.into_iter().filter_map(|(follows, trigger)| follows.then_some(trigger));
-        // A policy that was stored has at least one attempt and one trigger, as every policy.
+        let triggers: Vec<_> =
+            triggers.into_iter().filter_map(|(follows, trigger)| follows.then_some(trigger)).collect();
+        if triggers.is_empty() {
+            return Restart::attempts(1).backoff(backoff);
+        }
         Restart::attempts(terms.attempts.max(1)).backoff(backoff).only(triggers)
     }
 }
@@ -183,6 +190,7 @@ pub(crate) enum State {
 
 /// When a wait is over: at this time, or after this span if the clock went back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Due {
     pub(crate) at: Millis,
     pub(crate) wait: Millis,
@@ -190,6 +198,7 @@ pub(crate) struct Due {
 
 /// How one attempt ended without a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) epoch: u64,

@@ -4,9 +4,13 @@
 //! [`step`] is the only function that changes it; live code and recovery go through it alike.
 
 mod bytes;
+mod check;
 mod head;
 mod step;
 
+pub(crate) use check::LAST_EPOCH;
+#[cfg(feature = "sled")]
+pub(crate) use check::Wrong;
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) use head::RestartTerms;
 pub use head::{Delivery, EndedBy};

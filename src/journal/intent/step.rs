@@ -8,13 +8,13 @@ use super::head::{Delivery, Due, Ended, EndedBy, Head, Millis, State, Stored};
 use crate::policy::{Decision, Restart, Trigger};
 
 /// How many ends of attempts are remembered.
-const HISTORY: usize = 16;
+pub(super) const HISTORY: usize = 16;
 
 /// How many bytes of an error are remembered: one always fits into a record, beside the longest names and payloads.
-const LONGEST_MESSAGE: usize = 1_000;
+pub(super) const LONGEST_MESSAGE: usize = 1_000;
 
 /// How many bytes of an error's code are remembered.
-const LONGEST_CODE: usize = 100;
+pub(super) const LONGEST_CODE: usize = 100;
 
 /// What happens to a launch.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +76,7 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
     match event {
         Event::Start { epoch } => match head.state {
             State::Pending(_) => {
-                head.attempt += 1;
+                head.attempt = head.attempt.saturating_add(1);
                 head.state = State::Running { epoch, since: now, cancel: false };
                 Ok(())
             }
@@ -94,7 +94,7 @@ pub(crate) fn step(head: &mut Head, event: Event, now: Millis) -> Result<(), Ref
         Event::Fail { epoch, attempt, by, message, code, floor, roll } => {
             let cancel = is_current(head, epoch, attempt)?;
             head.suspect = false;
-            head.failures += 1;
+            head.failures = head.failures.saturating_add(1);
             remember(head, Ended { attempt, epoch, at: now, by, message, code });
             head.state =
                 if cancel { cancelled(head, now) } else { after_failure(head, by, floor, roll, now) };
@@ -229,7 +229,7 @@ fn after_crash(head: &mut Head, now: Millis) -> State {
         return State::Ambiguous { at: now };
     }
     if std::mem::replace(&mut head.suspect, true) {
-        head.crashes += 1;
+        head.crashes = head.crashes.saturating_add(1);
     }
     if head.crashes >= head.terms.max_crashes { State::Dead { at: now } } else { State::Pending(None) }
 }
@@ -239,7 +239,7 @@ fn remember(head: &mut Head, mut ended: Ended) {
     if let Some(code) = &mut ended.code {
         cut(code, LONGEST_CODE);
     }
-    if head.history.len() == HISTORY {
+    while head.history.len() >= HISTORY {
         head.history.remove(0);
     }
     head.history.push(ended);

@@ -8,7 +8,7 @@ use super::Local;
 use crate::journal::contract::{Answer, Capabilities, Durability, Journal, Scope};
 use crate::journal::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
 use crate::journal::intent::Event;
-use crate::journal::launch_record::{LaunchFilter, LaunchRecord};
+use crate::journal::launch_record::{LaunchCounts, LaunchFilter, LaunchRecord};
 use crate::outcome::LaunchId;
 
 /// What is a journal because it has one over a store of this process.
@@ -136,6 +136,10 @@ impl<J: Embedded> Journal for J {
 
     fn sweep(&self, max: usize) -> Answer<'_, Swept> {
         Box::pin(self.local().sweep(max))
+    }
+
+    fn counts(&self) -> Option<LaunchCounts> {
+        self.local().news.counts()
     }
 
     fn durability(&self) -> Durability {

@@ -3,7 +3,16 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::journal::intent::Millis;
 use crate::outcome::LaunchId;
+
+/// How far ahead of the clock the time of an id may be for others to follow it: a day. The clock may have gone back.
+const AHEAD: Millis = 24 * 60 * 60 * 1000;
+
+/// The time in an id, in milliseconds since 1970.
+pub(crate) fn time_of(id: LaunchId) -> Millis {
+    (id.as_u128() >> 80) as Millis
+}
 
 /// Makes ids that ascend, whatever the clock does.
 #[derive(Debug, Default)]
@@ -12,9 +21,14 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Ids will be beyond this one, which exists already.
-    pub(crate) fn beyond(&mut self, id: LaunchId) {
-        self.last = self.last.max(id.as_u128());
+    /// Ids will be beyond this one, which exists already, unless its time is more than a day ahead of the clock: then it was
+    /// not given by this clock, and the ids that follow it would not be in the order of time. Says whether they will.
+    pub(crate) fn beyond(&mut self, id: LaunchId, now: Millis) -> bool {
+        let follows = time_of(id) <= now.saturating_add(AHEAD);
+        if follows {
+            self.last = self.last.max(id.as_u128());
+        }
+        follows
     }
 
     /// The next id, at this time in milliseconds since 1970.
@@ -28,10 +42,10 @@ impl Ids {
             // Within a millisecond, or after the clock went back. The step leaves the bits of the variant alone, and
             // carries over into those of the time when it must.
             const STEP: u128 = 1 << 32;
-            id = (self.last + STEP) & !(STEP - 1) | u128::from(fastrand::u32(..));
+            id = self.last.saturating_add(STEP) & !(STEP - 1) | u128::from(fastrand::u32(..));
             id = id & !(0b11 << 62) | (0b10 << 62);
             if id <= self.last {
-                id = self.last + 1;
+                id = self.last.saturating_add(1);
             }
         }
         self.last = id;

@@ -40,6 +40,8 @@ mod view;
 mod waiting;
 
 pub use embedded::Embedded;
+#[cfg(feature = "sled")]
+pub(super) use ids::time_of;
 pub use journal::Local;
 #[cfg(feature = "sled")]
 pub(super) use pieces::{LONGEST_INLINE, PIECE};

@@ -1,6 +1,6 @@
 //! How payloads that are too long for one record are written and read: piece by piece, between other requests.
 
-use futures::future::join_all;
+use futures::stream::{self, StreamExt};
 
 use super::Local;
 use super::attempts::Fence;
@@ -12,6 +12,9 @@ use crate::outcome::LaunchId;
 
 /// How many pieces are committed or read together, so that a large payload holds nobody up.
 const PIECES_AT_ONCE: usize = 64;
+
+/// How many of such parts are asked for at once. They are read by one commit.
+const SLICES_AT_ONCE: usize = 64;
 
 impl Local {
     /// Writes a payload in pieces. That of an attempt only as long as this is the one that runs: who settles the launch
@@ -61,8 +64,10 @@ impl Local {
                 (first..last).map(|number| plan.piece(prefix, id, number)).collect::<Result<Vec<_>, _>>()
             })
         });
+        // In their order and not all at once: the length may be wrong, and then the first piece that is missing ends it.
+        let mut slices = stream::iter(slices).buffered(SLICES_AT_ONCE);
         let mut payload = Vec::new();
-        for slice in join_all(slices).await {
+        while let Some(slice) = slices.next().await {
             payload.extend(slice?.concat());
         }
         Ok(payload)

@@ -61,6 +61,7 @@ impl Plan {
         self.debt.clear();
         self.batch.clear();
         self.waiting.clear();
+        self.news.set_counts(self.ledger.counts());
         let Untold { pending, ended } = std::mem::take(&mut self.untold);
         if pending {
             self.news.tell_ready();
@@ -160,6 +161,7 @@ impl Plan {
     ) -> Result<Result<Head, Refused>, JournalError> {
         let Some(mut head) = self.head(id)? else { return Ok(Err(Refused::Unknown)) };
         let before = head.input.clone();
+        let was_dead = matches!(head.state, State::Dead { .. });
         let staged = matches!(&event, Event::Succeed { output, .. } if in_pieces(output));
         let is_outcome = matches!(event, Event::Succeed { .. } | Event::Fail { .. });
         if let Some(resume) = self.resumed_by(id, &event) {
@@ -172,6 +174,9 @@ impl Plan {
                 self.unmark(id);
             }
             return Ok(Err(refused));
+        }
+        if was_dead {
+            self.ledger.has_left_the_dead();
         }
         if !matches!(head.state, State::Running { .. }) {
             self.attempts.end(id, head.attempt);

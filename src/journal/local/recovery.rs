@@ -14,7 +14,7 @@ use super::pieces::in_pieces;
 use super::plan::{Plan, Untold, key_of, read};
 use super::waiting::News;
 use crate::journal::failpoint::pass;
-use crate::journal::intent::{Event, Head, State, Stored, step};
+use crate::journal::intent::{Event, Head, LAST_EPOCH, State, Stored, step};
 use crate::journal::record::Kind;
 use crate::journal::store::Store;
 use crate::journal::{JournalError, Scope};
@@ -41,14 +41,25 @@ impl Plan {
     ) -> Result<Self, JournalError> {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
-        let epoch = last.unwrap_or(0) + 1;
-        let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
+        let epoch = match last.unwrap_or(0) {
+            last @ 0..LAST_EPOCH => last + 1,
+            last => {
+                let epoch = epoch_after_all(store.as_ref())?;
+                tracing::error!(
+                    last,
+                    epoch,
+                    "the stored epoch is none that a journal has had: it goes on after its launches'"
+                );
+                epoch
+            }
+        };
+        let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), ById::default(), Untold::default());
         let (debt, recorded) = (Debt::default(), 0);
         let mut plan =
             Self { store, ledger, epoch, batch, waiting, ids, attempts, scope, news, untold, debt, recorded };
         plan.put(Kind::Epoch, key::EPOCH.to_vec(), &epoch)?;
-        plan.load(now)?;
+        plan.load(now, true)?;
         plan.sweep_staging()?;
         Ok(plan)
     }
@@ -60,8 +71,9 @@ impl Plan {
         self.attempts.forget_uncommitted();
         self.store.reopen()?;
         self.pay_debt()?;
-        self.ledger.begin_anew(&self.scope.aliases);
-        self.load(now)?;
+        self.ledger.begin_anew(&self.scope);
+        self.load(now, false)?;
+        self.news.set_counts(self.ledger.counts());
         self.ledger.end_anew();
         let running = |id, attempt| self.ledger.running(id).is_some_and(|head| head.attempt == attempt);
         self.attempts.keep(running);
@@ -80,17 +92,19 @@ impl Plan {
         }
         self.batch.clear();
         self.waiting.clear();
+        self.news.set_counts(self.ledger.counts());
         Ok(())
     }
 
-    /// Reads every head into the ledger. Those that ran, and that nobody makes an attempt of now, move on.
-    fn load(&mut self, now: Now) -> Result<(), JournalError> {
-        let mut left = Vec::new();
+    /// Reads every head into the ledger. Those that ran, and that nobody makes an attempt of now, move on. At the start of a
+    /// life nothing runs, whichever epoch it says.
+    fn load(&mut self, now: Now, starts: bool) -> Result<(), JournalError> {
+        let (mut left, mut ahead) = (Vec::new(), 0_usize);
         let Self { store, ledger, ids, epoch, attempts, .. } = self;
         let take_in = |id: LaunchId, head: &Head| {
-            ids.beyond(id);
+            ahead += usize::from(!ids.beyond(id, now.wall));
             match head.state {
-                State::Running { epoch: ran, .. } if ran != *epoch => {
+                State::Running { epoch: ran, .. } if starts || ran != *epoch => {
                     left.push((id, head.clone(), Event::Crash));
                 }
                 State::Running { .. } if !attempts.is_made(id, head.attempt) => {
@@ -103,6 +117,12 @@ impl Plan {
             }
         };
         read_heads(store.as_mut(), take_in)?;
+        if ahead > 0 {
+            tracing::warn!(
+                launches = ahead,
+                "ids of launches are of a time more than a day ahead: new ones do not follow them"
+            );
+        }
         for (id, mut head, event) in left {
             let large = in_pieces(&head.input);
             // Refused only if it has ended, and then it would not be here.
@@ -114,6 +134,24 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The epoch that comes after those of all launches.
+fn epoch_after_all(store: &dyn Store) -> Result<u64, JournalError> {
+    let mut last = 0;
+    store.scan(key::HEADS, None, &mut |key, record| {
+        if key::launch(key::HEADS, key).is_some() {
+            let head: Head = read(Kind::Head, key, record)?;
+            let running = match head.state {
+                State::Running { epoch, .. } => Some(epoch),
+                _ => None,
+            };
+            let epochs = head.history.iter().map(|end| end.epoch).chain(running);
+            last = epochs.filter(|epoch| *epoch < LAST_EPOCH).fold(last, u64::max);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(last + 1)
 }
 
 /// Shows every head. They are read on a thread beside the one that takes them in, because of a million of them either takes as

@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::removal::CHANGES_AT_ONCE;
 use crate::journal::JournalError;
 use crate::journal::exchange::Swept;
-use crate::journal::intent::Event;
+use crate::journal::intent::{Event, State};
 use crate::user_code::printable;
 
 /// How many changes a sweep makes at most, however many launches were recorded since the last one.
@@ -34,18 +34,21 @@ impl Plan {
         // More than were recorded meanwhile, or removing would not keep up with launching.
         let recorded = std::mem::take(&mut self.recorded);
         let most = recorded.saturating_mul(2).clamp(CHANGES_AT_ONCE, MOST_AT_ONCE);
-        let (mut removed, full) = (0, self.changes() + most);
+        let (mut removed, mut dead, full) = (0, 0_usize, self.changes() + most);
         while removed < max && self.changes() < full {
             let Some((at, id)) = self.ledger.expiring.first(now.wall) else { break };
             match self.stored(id) {
-                Ok(Some(head)) if head.expires() == Some(at) => {
+                Ok(Some(head)) if self.ledger.expires(&head) == Some(at) => {
                     if self.pieces_wait(id, &head) {
                         self.must_sync();
                         break;
                     }
                     let room = full - self.changes();
-                    removed +=
-                        usize::from(self.remove(id, head, Event::Leave, room, now)?.is_ok_and(|last| last));
+                    let was_dead = matches!(head.state, State::Dead { .. });
+                    // What is dead waits for a decision, which was made for all of them when the system was built.
+                    let event = if was_dead { Event::Discard { parked: false } } else { Event::Leave };
+                    dead += usize::from(was_dead);
+                    removed += usize::from(self.remove(id, head, event, room, now)?.is_ok_and(|last| last));
                 }
                 // It was removed otherwise.
                 Ok(_) => self.ledger.expiring.remove(at, id),
@@ -55,6 +58,12 @@ impl Plan {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if dead > 0 {
+            tracing::warn!(
+                launches = dead,
+                "dead launches were kept for as long as they are to be and are removed"
+            );
         }
         Ok(Swept { removed, next: self.ledger.expiring.next(now.wall), suspended: false })
     }

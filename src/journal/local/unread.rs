@@ -50,10 +50,22 @@ impl Plan {
     }
 
     /// The head of a launch that was chosen. One that cannot be read keeps no other from beginning: it may be chosen again, or,
-    /// if it is damaged, stays as it is in this life.
+    /// if it is damaged, stays as it is in this life. One that holds what no journal has written is parked.
     pub(super) fn chosen(&mut self, id: LaunchId, unread: &mut Option<JournalError>) -> Option<Head> {
         match self.head(id) {
-            Ok(head) => head,
+            Ok(Some(head)) => match head.check_numbers() {
+                Ok(()) => Some(head),
+                Err(wrong) => {
+                    let (field, why) = (wrong.field, wrong.why);
+                    tracing::error!(launch = %id, field, why, "a launch holds what no journal has written: it is parked");
+                    self.ledger.park(id);
+                    self.ledger.stand(id, Stands::Parked);
+                    // No commit follows from it.
+                    self.news.set_counts(self.ledger.counts());
+                    None
+                }
+            },
+            Ok(None) => None,
             Err(error) if is_damage(&error) => {
                 log_error!(launch = %id, error = %printable(&error), "a launch cannot be read: it does not start");
                 self.ledger.stand(id, Stands::Parked);

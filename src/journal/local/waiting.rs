@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::journal::launch_record::LaunchCounts;
 use crate::outcome::LaunchId;
+use crate::sync::lock;
 use crate::user_code::contain;
 
 /// What a commit makes known, whether or not whoever asked for it still waits.
@@ -16,6 +18,18 @@ pub(super) struct News {
     /// Changes when something has become ready, or will be due earlier than was known.
     pub(super) ready: watch::Sender<()>,
     pub(super) ends: Waiting,
+    /// How many launches stand how, as of the last commit.
+    counts: Mutex<Option<LaunchCounts>>,
+}
+
+impl News {
+    pub(super) fn set_counts(&self, counts: LaunchCounts) {
+        *lock(&self.counts) = Some(counts);
+    }
+
+    pub(super) fn counts(&self) -> Option<LaunchCounts> {
+        *lock(&self.counts)
+    }
 }
 
 /// Those who wait for the end of a launch, all of the same one together.
@@ -116,8 +130,4 @@ impl Drop for Chair {
             }
         }
     }
-}
-
-fn lock(rooms: &Rooms) -> MutexGuard<'_, HashMap<LaunchId, Room>> {
-    rooms.lock().unwrap_or_else(PoisonError::into_inner)
 }

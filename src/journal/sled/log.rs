@@ -143,8 +143,9 @@ impl Logged {
     pub(super) fn after(&self, number: u64) -> Vec<&[Change]> {
         let mut commits = Vec::new();
         for Run { first, batches } in &self.runs {
-            for (batch, at) in batches.iter().zip(*first..) {
-                if at == number + 1 + commits.len() as u64 {
+            for (batch, after) in batches.iter().zip(0..) {
+                let next = number.saturating_add(1).saturating_add(commits.len() as u64);
+                if first.saturating_add(after) == next {
                     commits.push(&batch[..]);
                 }
             }
@@ -154,7 +155,7 @@ impl Logged {
 
     /// The number of the last commit. 0 if there is none.
     pub(super) fn last(&self) -> u64 {
-        self.runs.last().map_or(0, |run| run.first + run.batches.len() as u64 - 1)
+        self.runs.last().map_or(0, |run| run.first.saturating_add(run.batches.len() as u64 - 1))
     }
 }
 
@@ -178,7 +179,7 @@ impl Run {
         }
         let (mut first, mut batches) = (None, Vec::new());
         while let Some((number, batch, left)) = decode(rest) {
-            if number != *first.get_or_insert(number) + batches.len() as u64 {
+            if number != first.get_or_insert(number).saturating_add(batches.len() as u64) {
                 break; // what is left of an older one
             }
             batches.push(batch);

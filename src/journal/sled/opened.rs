@@ -92,7 +92,7 @@ impl Opened {
         if let Some(told) = self.checkpointer.try_hear() {
             self.end_checkpoint(told)?;
         }
-        let number = self.commits + 1;
+        let number = self.commits.saturating_add(1);
         if !self.log.append(number, batch)? {
             // There is room at the beginning of the other one.
             self.begin_checkpoint()?;
@@ -179,7 +179,7 @@ pub(super) fn replay(database: &Database, logged: &Logged) -> Result<u64, Journa
     if commits.is_empty() {
         return Ok(known);
     }
-    let (mut recent, last) = (Recent::default(), known + commits.len() as u64);
+    let (mut recent, last) = (Recent::default(), known.saturating_add(commits.len() as u64));
     commits.into_iter().for_each(|batch| recent.note(batch));
     recent.tell(database, last)?;
     Ok(last)

@@ -12,6 +12,9 @@ use super::{durable, quarantine};
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
 
+/// More commits than these were not made by a journal, and would leave no room for those that follow.
+const MOST_COMMITS: u64 = u64::MAX >> 1;
+
 /// Opens the store of a directory that is ours. What is damaged is set aside.
 pub(super) fn open(directory: &Directory, compaction: Compaction) -> Result<Opened, JournalError> {
     quarantine::refuse(directory)?;
@@ -76,6 +79,10 @@ fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<
     let known = opened::replay(database, &logged)?;
     hit("store.open.replayed", directory.path())?;
     let expected = mark.commits.max(logged.last()).max(Progress::read(directory.path())?);
+    if known > MOST_COMMITS {
+        let what = format!("the store counts {known} commits, and no store has had as many");
+        return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));
+    }
     if known < expected {
         let what = format!("the store knows of {known} commits, and there were at least {expected}");
         return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::ExportError;
 use super::line::{FirstLine, Line};
-use crate::journal::intent::{Head, State, Stored};
+use crate::journal::intent::{Head, State, Stored, Wrong};
 use crate::journal::local::PIECE;
 use crate::journal::local::key;
 use crate::journal::record::{self, Kind};
@@ -117,6 +117,9 @@ fn read(rescue: &Rescue, id: LaunchId, key: &[u8], record: &[u8]) -> Result<Opti
     if head.is_leaving() {
         return Ok(None);
     }
+    // It could not be imported, and would keep all others from being.
+    head.check_numbers()
+        .map_err(|Wrong { field, why }| format!("the record is damaged: `{field}`: {why}"))?;
     let input =
         payload(rescue, key::INPUTS, id, &head.input).map_err(|error| format!("its input: {error}"))?;
     let output = match &head.state {

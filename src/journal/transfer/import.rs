@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::ImportError;
 use super::line::{FirstLine, Launch, Line};
-use crate::journal::intent::{Head, State, Stored};
-use crate::journal::local::{LONGEST_INLINE, PIECE, key};
+use crate::journal::clock::to_millis;
+use crate::journal::intent::{Head, Millis, State, Stored, Wrong};
+use crate::journal::local::{LONGEST_INLINE, PIECE, key, time_of};
 use crate::journal::record::{self, Kind};
 use crate::journal::sled::{Draft, SledStore};
 use crate::journal::store::{Change, LONGEST_VALUE, Store};
@@ -21,14 +23,12 @@ const LONGEST_LINE: u64 = 1 << 30;
 /// How many changes are committed together.
 const COMMITTED_AT_ONCE: usize = 256;
 
-/// How long names are that a journal takes, in bytes.
-const LONGEST_AGENT: usize = 256;
-/// Keys of callers have at most 512; those that look like keys of the crate's own are escaped.
-const LONGEST_KEY: usize = 520;
+/// How far ahead of the clock the time of an id may be: 366 days, because the clock under which it was given may have been
+/// wrong. What is further ahead is a mistake.
+const AHEAD: Millis = 366 * 24 * 60 * 60 * 1000;
 
-/// Beyond these an id or an epoch was not given by a journal, and would leave no room for those that follow.
-const LAST_ID: u128 = u128::MAX >> 1;
-const LAST_EPOCH: u64 = u64::MAX >> 1;
+/// How much of a name is shown in an error, in characters.
+const SHOWN: usize = 200;
 
 /// Makes a journal of the lines of an export. Says how many launches it holds.
 pub(in crate::journal) fn import(path: &Path, from: &mut dyn Read) -> Result<u64, ImportError> {
@@ -50,11 +50,14 @@ struct Import {
     /// The last epoch that the launches know of. The next life of the journal comes after it, so that what ran is found
     /// to have crashed.
     epoch: u64,
+    /// What the clock says.
+    now: Millis,
 }
 
 impl Import {
     fn into(store: SledStore) -> Self {
-        Self { store, batch: Vec::new(), ids: HashSet::new(), keys: HashSet::new(), epoch: 0 }
+        let (ids, keys, now) = (HashSet::new(), HashSet::new(), to_millis(SystemTime::now()));
+        Self { store, batch: Vec::new(), ids, keys, epoch: 0, now }
     }
 
     /// Takes every line. Says how many launches there were.
@@ -70,9 +73,9 @@ impl Import {
                 check_first(&line).map_err(bad)?;
                 continue;
             }
-            let read = serde_json::from_slice::<Line<'_>>(&line);
-            let launch = read.map_err(|error| error.to_string()).and_then(Line::launch);
-            let launch = launch.and_then(|launch| self.admit(launch)).map_err(bad)?;
+            let launch = Line::read(&line).and_then(Line::launch);
+            let launch = launch.and_then(|launch| self.admit(launch));
+            let launch = launch.map_err(|wrong| bad(reason(&wrong)))?;
             self.put(launch)?;
         }
         if number == 0 {
@@ -86,33 +89,36 @@ impl Import {
     }
 
     /// Checks what the journal relies on.
-    fn admit(&mut self, mut launch: Launch) -> Result<Launch, String> {
+    fn admit(&mut self, mut launch: Launch) -> Result<Launch, Wrong> {
         let Launch { id, head, input, output } = &mut launch;
-        if id.as_u128() > LAST_ID {
-            return Err(format!("no journal has given the id {id}"));
+        if id.version() != 7 {
+            return Err(Wrong::new("id", format!("no journal has given the id {id}")));
         }
-        if head.agent.is_empty() || head.agent.len() > LONGEST_AGENT {
-            return Err(format!("its agent has a name of {} bytes", head.agent.len()));
+        if time_of(*id) > self.now.saturating_add(AHEAD) {
+            let why = format!(
+                "no journal has given the id {id}: it is of a time more than a year ahead of the clock"
+            );
+            return Err(Wrong::new("id", why));
+        }
+        head.check_names()?;
+        head.check_numbers()?;
+        if head.terms.timeout.is_some_and(|limit| limit.is_zero()) {
+            return Err(Wrong::new("terms.timeout", "a timeout is longer than zero"));
         }
         if let Some(key) = &head.key {
-            if key.is_empty() || key.len() > LONGEST_KEY {
-                return Err(format!("its key is {} bytes long", key.len()));
-            }
             if !self.keys.insert(digest::of(format!("{}\0{key}", head.agent).as_bytes())) {
-                return Err(format!("an earlier line has the same key of the same agent: `{key}`"));
+                let why = format!("an earlier line has the same key of the same agent: `{}`", shown(key));
+                return Err(Wrong::new("key", why));
             }
         }
         if !self.ids.insert(*id) {
-            return Err(format!("an earlier line has the same id: {id}"));
+            return Err(Wrong::new("id", format!("an earlier line has the same id: {id}")));
         }
         let running = match head.state {
             State::Running { epoch, .. } => Some(epoch),
             _ => None,
         };
         let latest = head.history.iter().map(|end| end.epoch).chain(running).max().unwrap_or_default();
-        if latest > LAST_EPOCH {
-            return Err(format!("no journal has had the epoch {latest}"));
-        }
         self.epoch = self.epoch.max(latest);
         if let Some(input) = input {
             head.input = place(input);
@@ -162,12 +168,27 @@ fn check_first(line: &[u8]) -> Result<(), String> {
     let expected = "the first line must be `{\"sortie\":\"launches\",\"version\":1}`";
     let first: FirstLine = serde_json::from_slice(line).map_err(|error| format!("{expected}: {error}"))?;
     if first.sortie != FirstLine::WHAT {
-        return Err(format!("{expected}: it is about `{}`", first.sortie));
+        return Err(format!("{expected}: it is about `{}`", shown(&first.sortie)));
     }
     if first.version > FirstLine::VERSION {
         return Err(format!("version {} is of a newer version of the crate", first.version));
     }
     Ok(())
+}
+
+/// What is wrong with a line, with the field in front.
+fn reason(wrong: &Wrong) -> String {
+    let Wrong { field, why } = wrong;
+    if field.is_empty() { why.clone() } else { format!("`{field}`: {why}") }
+}
+
+/// The beginning of a text of others, fit for an error.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('\u{2026}');
+    }
+    shown
 }
 
 /// Where a payload will stand.
@@ -180,12 +201,12 @@ fn place(bytes: &[u8]) -> Stored {
 }
 
 /// Makes a head fit into a record, as a journal does: without the oldest ends of attempts.
-fn fit(head: &mut Head) -> Result<(), String> {
+fn fit(head: &mut Head) -> Result<(), Wrong> {
     while record::length(head) > LONGEST_VALUE && !head.history.is_empty() {
         head.history.remove(0);
     }
     if record::length(head) > LONGEST_VALUE {
-        return Err("its names are too long for a record".to_owned());
+        return Err(Wrong::new("agent", "its names are too long for a record"));
     }
     Ok(())
 }

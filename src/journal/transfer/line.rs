@@ -6,11 +6,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::journal::intent::{Ended, Head, Millis, State, Stored, StoredDue, StoredTerms};
+use super::import::shown;
+use crate::journal::intent::{Ended, Head, Millis, State, Stored, StoredDue, StoredTerms, Wrong};
 use crate::outcome::LaunchId;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct FirstLine {
     /// What it is: [`FirstLine::WHAT`].
     pub(super) sortie: String,
@@ -51,7 +53,7 @@ pub(super) struct Line<'a> {
 
 /// How a launch stands, without its output.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Stands {
     Pending { due: Option<StoredDue> },
     Running { epoch: u64, since: Millis, cancel: bool },
@@ -107,13 +109,30 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Reads a line, or says in which field it is wrong.
+    pub(super) fn read(line: &'a [u8]) -> Result<Self, Wrong> {
+        serde_json::from_slice(line).map_err(|error| {
+            // Read again, because to keep the path to the field takes time.
+            let mut track = serde_path_to_error::Track::new();
+            let mut reader = serde_json::Deserializer::from_slice(line);
+            let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+            let path = Self::deserialize(tracked).err().map(|_| track.path().to_string());
+            let path = path.filter(|path| path != ".").unwrap_or_default();
+            Wrong::new(shown(&path), shown(&error.to_string()))
+        })
+    }
+
     /// The launch of the line, or what is wrong with it.
-    pub(super) fn launch(self) -> Result<Launch, String> {
-        let id = self.id.parse::<LaunchId>().map_err(|error| error.to_string())?;
-        let digest = (self.digest.len() == 32).then(|| u128::from_str_radix(&self.digest, 16).ok()).flatten();
-        let digest =
-            digest.ok_or_else(|| format!("the digest `{}` is not 32 hexadecimal digits", self.digest))?;
-        let (input, output) = (bytes(self.input)?, bytes(self.output)?);
+    pub(super) fn launch(self) -> Result<Launch, Wrong> {
+        let id = self.id.parse::<LaunchId>().map_err(|_| {
+            Wrong::new("id", format!("`{}` is not the id of a launch, which is a UUID", shown(&self.id)))
+        })?;
+        let digits = self.digest.len() == 32 && self.digest.bytes().all(|byte| digit(byte).is_some());
+        let digest = digits.then(|| u128::from_str_radix(&self.digest, 16).ok()).flatten();
+        let digest = digest.ok_or_else(|| {
+            Wrong::new("digest", format!("the digest `{}` is not 32 hexadecimal digits", shown(&self.digest)))
+        })?;
+        let (input, output) = (bytes("input", self.input)?, bytes("output", self.output)?);
         let state = match self.state {
             Stands::Pending { due } => State::Pending(due),
             Stands::Running { epoch, since, cancel } => State::Running { epoch, since, cancel },
@@ -124,10 +143,10 @@ impl<'a> Line<'a> {
         };
         let done = matches!(state, State::Done { .. });
         if output.is_some() != done {
-            return Err("a launch that is done has an output, and no other has".to_owned());
+            return Err(Wrong::new("output", "a launch that is done has an output, and no other has"));
         }
         if input.is_none() && !done && !matches!(state, State::Cancelled { .. }) {
-            return Err("it has no input, without which it cannot run".to_owned());
+            return Err(Wrong::new("input", "it has no input, without which it cannot run"));
         }
         let head = Head {
             agent: self.agent,
@@ -160,7 +179,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-fn bytes(payload: Option<Payload<'_>>) -> Result<Option<Vec<u8>>, String> {
+fn bytes(field: &str, payload: Option<Payload<'_>>) -> Result<Option<Vec<u8>>, Wrong> {
     match payload {
         None => Ok(None),
         Some(Payload::Json(json)) => Ok(Some(json.get().as_bytes().to_vec())),
@@ -171,7 +190,8 @@ fn bytes(payload: Option<Payload<'_>>) -> Result<Option<Vec<u8>>, String> {
                 _ => None,
             });
             let bytes = bytes.collect::<Option<Vec<u8>>>();
-            bytes.map(Some).ok_or_else(|| "a payload in hexadecimal digits is none".to_owned())
+            let wrong = || Wrong::new(format!("{field}.hex"), "a payload in hexadecimal digits is none");
+            bytes.map(Some).ok_or_else(wrong)
         }
     }
 }

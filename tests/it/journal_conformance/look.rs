@@ -252,3 +252,100 @@ pub async fn what_is_over_goes_when_its_retention_is<B: Bench>(desk: Desk<B>) {
     desk.clock.pass(11 * SECOND).await;
     assert_eq!(sweep().await.0, 1);
 }
+
+pub async fn what_is_dead_goes_only_if_the_life_says_so_and_then_with_all_it_had<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open_with(|scope| scope.retain_dead = Some(60 * SECOND)).await;
+    let mut ids = Vec::new();
+    for (key, length) in [("short", 10), ("few", 9000), ("many", 400_000)] {
+        let dead = claimed(&journal, keyed(key, intent("a", large(length)))).await;
+        journal.fail(&dead, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+        ids.push(dead.id);
+    }
+    let requeued = claimed(&journal, intent("a", "requeued")).await;
+    journal.fail(&requeued, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    let ambiguous = claimed(&journal, at_most_once(intent("b", "2"))).await;
+    journal.fail(&ambiguous, failed(EndedBy::Panic)).await.unwrap().unwrap();
+    // Removes what there is, in small steps.
+    let sweep = async || {
+        let mut removed = 0;
+        loop {
+            let swept = journal.sweep(1).await.unwrap();
+            removed += swept.removed;
+            if swept.next != Some(Duration::ZERO) {
+                return removed;
+            }
+        }
+    };
+    desk.clock.pass(59 * SECOND).await;
+    assert_eq!(sweep().await, 0);
+    journal.requeue(requeued.id).await.unwrap().unwrap();
+    desk.clock.pass(2 * SECOND).await;
+    assert_eq!(sweep().await, 3);
+    for (id, key) in ids.iter().zip(["short", "few", "many"]) {
+        assert_eq!(journal.get(*id).await.unwrap(), None);
+        assert_eq!(journal.input(*id).await.unwrap(), None);
+        assert_eq!(journal.by_key("a", key).await.unwrap(), None);
+        assert_ne!(record(&journal, keyed(key, intent("a", "another"))).await, *id);
+    }
+    assert_eq!(status(&journal, requeued.id).await, LaunchStatus::Pending);
+    assert_eq!(status(&journal, ambiguous.id).await, LaunchStatus::Ambiguous);
+    // It is a matter of the life, not of the launch.
+    let dead = claims(&journal, 1).await.remove(0);
+    journal.fail(&dead, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    let Some(journal) = desk.reopen(journal).await else { return };
+    desk.clock.pass(1800 * SECOND).await;
+    assert_eq!(journal.sweep(9).await.unwrap().removed, 0);
+    assert_eq!(status(&journal, dead.id).await, LaunchStatus::Dead);
+    end(journal).await;
+    let journal = desk.open_with(|scope| scope.retain_dead = Some(60 * SECOND)).await;
+    assert_eq!(journal.sweep(9).await.unwrap().removed, 1);
+    assert_eq!(journal.get(dead.id).await.unwrap(), None);
+}
+
+pub async fn it_is_counted_how_launches_stand<B: Bench>(desk: Desk<B>) {
+    let journal = desk.open_with(|scope| scope.retain_dead = Some(3600 * SECOND)).await;
+    // Of the last commit: to look makes one, where answers come before.
+    let check = async |pending, parked, running, dead, ambiguous| {
+        journal.scan(&LaunchFilter::all(), None, 1).await.unwrap();
+        let Some(counts) = journal.counts() else { return };
+        let found = (counts.pending, counts.parked, counts.running, counts.dead, counts.ambiguous);
+        assert_eq!(found, (pending, parked, running, dead, ambiguous));
+    };
+    check(0, 0, 0, 0, 0).await;
+    let first = record(&journal, intent("a", "1")).await;
+    record(&journal, due(Due::After(3600 * SECOND), intent("a", "2"))).await;
+    record(&journal, intent("unknown", "3")).await;
+    check(2, 1, 0, 0, 0).await;
+    let claim = claim(&journal).await;
+    check(1, 1, 1, 0, 0).await;
+    journal.fail(&claim, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    check(1, 1, 0, 1, 0).await;
+    journal.requeue(first).await.unwrap().unwrap();
+    check(2, 1, 0, 0, 0).await;
+    let claim = claims(&journal, 1).await.remove(0);
+    journal.park(&claim).await.unwrap().unwrap();
+    check(1, 2, 0, 0, 0).await;
+    journal.discard(first).await.unwrap().unwrap();
+    check(1, 1, 0, 0, 0).await;
+    let once = claimed(&journal, at_most_once(intent("b", "4"))).await;
+    journal.fail(&once, failed(EndedBy::Panic)).await.unwrap().unwrap();
+    let settled = claimed(&journal, intent("b", "5")).await;
+    journal.fail(&settled, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    check(1, 1, 0, 1, 1).await;
+    journal.settle(once.id, b"1").await.unwrap().unwrap();
+    journal.settle(settled.id, b"1").await.unwrap().unwrap();
+    let dead = claimed(&journal, intent("b", large(9000))).await;
+    journal.fail(&dead, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    check(1, 1, 0, 1, 0).await;
+    let discarded = claimed(&journal, intent("b", large(400_000))).await;
+    journal.fail(&discarded, failed(EndedBy::Fatal)).await.unwrap().unwrap();
+    check(1, 1, 0, 2, 0).await;
+    journal.discard(discarded.id).await.unwrap().unwrap();
+    check(1, 1, 0, 1, 0).await;
+    claimed(&journal, intent("b", "6")).await;
+    check(1, 1, 1, 1, 0).await;
+    let Some(journal) = desk.reopen(journal).await else { return };
+    let counts = journal.counts().unwrap_or_default();
+    let found = (counts.pending, counts.parked, counts.running, counts.dead, counts.ambiguous);
+    assert!(journal.counts().is_none() || found == (2, 1, 0, 1, 0), "{found:?}");
+}

@@ -1,6 +1,6 @@
 //! The ledger itself: what is noted of a launch when it moves, and which launch is next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::super::ids::ById;
@@ -11,8 +11,10 @@ use super::queue::Agents;
 use super::slot::{Slot, Stands};
 use super::suspended::Suspended;
 use super::waits::Waits;
+use crate::journal::contract::Scope;
 use crate::journal::exchange::Want;
-use crate::journal::intent::{Head, State};
+use crate::journal::intent::{Head, Millis, State, StoredDue};
+use crate::journal::launch_record::LaunchCounts;
 use crate::outcome::LaunchId;
 
 /// Every launch of a journal, by what is asked of it: by key, by readiness, by due time, by lane.
@@ -32,24 +34,30 @@ pub(crate) struct Ledger {
     /// Launches that this process cannot run.
     parked: HashSet<LaunchId>,
     running: ById<Head>,
-    /// Launches that are done or cancelled. They have no slot.
+    /// Launches that are removed at some time: done or cancelled ones, and dead ones if that is said. They have no slot.
     pub(in super::super) expiring: Expiring,
     waits: Waits,
     pending: usize,
+    /// How many of these wait for a process that can run them.
+    held: usize,
+    ambiguous: usize,
+    dead: usize,
+    /// How long dead launches are kept; for ever if it is not said.
+    retain_dead: Option<Duration>,
     /// How many turns agents have had.
     turns: u64,
 }
 
 impl Ledger {
     /// An empty ledger, in which names under which agents were known before stand for their names of today.
-    pub(crate) fn new(aliases: &BTreeMap<String, String>) -> Self {
-        Self { agents: Agents::new(aliases), ..Self::default() }
+    pub(crate) fn new(scope: &Scope) -> Self {
+        Self { agents: Agents::new(scope), retain_dead: scope.retain_dead, ..Self::default() }
     }
 
     /// An empty one, for what the store holds when it is opened again. What is not stored and holds for this life, stays.
-    pub(crate) fn begin_anew(&mut self, aliases: &BTreeMap<String, String>) {
+    pub(crate) fn begin_anew(&mut self, scope: &Scope) {
         let Self { parked, waits, suspended, .. } = std::mem::take(self);
-        *self = Self { parked, suspended, waits: waits.begin_anew(), ..Self::new(aliases) };
+        *self = Self { parked, suspended, waits: waits.begin_anew(), ..Self::new(scope) };
     }
 
     /// A launch has ended, or is removed, durably: nobody asks again what was known of it for this life.
@@ -72,6 +80,31 @@ impl Ledger {
     /// How many launches have not ended.
     pub(crate) fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// How many launches stand how.
+    pub(crate) fn counts(&self) -> LaunchCounts {
+        let running = self.running.len();
+        LaunchCounts {
+            pending: self.pending.saturating_sub(running + self.held),
+            parked: self.held,
+            running,
+            dead: self.dead,
+            ambiguous: self.ambiguous,
+        }
+    }
+
+    /// Until when a launch is kept; for ever if it is not said.
+    pub(crate) fn expires(&self, head: &Head) -> Option<Millis> {
+        match head.state {
+            State::Dead { at } => self.retain_dead.map(|time| StoredDue::after(time, at).at),
+            _ => head.expires(),
+        }
+    }
+
+    /// A launch is not dead any more.
+    pub(crate) fn has_left_the_dead(&mut self) {
+        self.dead = self.dead.saturating_sub(1);
     }
 
     /// The head of a launch that runs.
@@ -116,9 +149,10 @@ impl Ledger {
             let known = self.keys.entry((agent, key)).or_insert(id);
             *known = id.max(*known);
         }
-        if let Some(at) = head.expires() {
+        if let Some(at) = self.expires(head) {
             self.expiring.add(at, id);
         }
+        self.dead += usize::from(matches!(head.state, State::Dead { .. }));
         opened
     }
 
@@ -133,8 +167,11 @@ impl Ledger {
                 self.keys.remove(&named);
             }
         }
-        if let Some(at) = head.expires() {
+        if let Some(at) = self.expires(head) {
             self.expiring.remove(at, id);
+        }
+        if matches!(head.state, State::Dead { .. }) {
+            self.has_left_the_dead();
         }
     }
 
@@ -180,6 +217,8 @@ impl Ledger {
                 self.lanes.enter(lane, id, slot.runs());
             }
             self.pending += usize::from(slot.is_pending());
+            self.held += usize::from(self.is_held(&slot));
+            self.ambiguous += usize::from(slot.stands == Stands::Ambiguous);
             self.running_suspects += usize::from(slot.suspect && slot.runs());
             if let Stands::Delayed(wait) = slot.stands {
                 self.agents.queue_mut(slot.agent).delay(id, wait);
@@ -211,6 +250,14 @@ impl Ledger {
         }
         self.running_suspects -= usize::from(slot.suspect && slot.runs());
         self.pending -= usize::from(slot.is_pending());
+        self.held -= usize::from(self.is_held(&slot));
+        self.ambiguous -= usize::from(slot.stands == Stands::Ambiguous);
+    }
+
+    /// Whether a launch waits for a process that can run it. It stays so as long as it stands as it does.
+    fn is_held(&self, slot: &Slot) -> bool {
+        let unknown = !self.agents.queue(slot.agent).registered;
+        slot.stands == Stands::Parked || unknown && slot.is_pending() && !slot.runs()
     }
 
     /// A launch can be chosen, if it is ready and it is its turn in its lane. Says whether it is.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::journal::intent::Millis;
 use crate::outcome::LaunchId;
 
-/// Launches that will be removed, by when. Each takes 24 bytes and its share of a tree.
+/// Launches that will be removed, by when: done, cancelled, or dead. Each takes 24 bytes and its share of a tree.
 #[derive(Debug, Default)]
 pub(in super::super) struct Expiring(BTreeSet<(Millis, LaunchId)>);
 
@@ -30,6 +30,6 @@ impl Expiring {
 
     /// How long until there is one.
     pub(in super::super) fn next(&self, now: Millis) -> Option<Duration> {
-        self.0.first().map(|(at, _)| Duration::from_millis((at + 1).saturating_sub(now)))
+        self.0.first().map(|(at, _)| Duration::from_millis(at.saturating_add(1).saturating_sub(now)))
     }
 }

@@ -1,11 +1,12 @@
 //! The launches of one agent that wait for their next attempt: for a slot, or for a time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::now::Now;
 use super::waits::Wait;
+use crate::journal::contract::Scope;
 use crate::journal::intent::Millis;
 use crate::outcome::LaunchId;
 
@@ -23,6 +24,8 @@ pub(super) struct Queue {
     spans: BTreeSet<(Duration, LaunchId)>,
     times: BTreeSet<(Millis, LaunchId)>,
     starts: u64,
+    /// Whether this process can run the launches of the agent.
+    pub(super) registered: bool,
     /// When its turn was, counted in turns of all agents.
     pub(super) last_turn: u64,
 }
@@ -32,13 +35,14 @@ pub(super) struct Queue {
 pub(super) struct Agents {
     numbers: HashMap<String, u32>,
     queues: Vec<Queue>,
+    registered: HashSet<String>,
 }
 
 impl Agents {
     /// Names under which agents were known before stand for their names of today.
-    pub(super) fn new(aliases: &BTreeMap<String, String>) -> Self {
-        let mut agents = Self::default();
-        for (alias, today) in aliases {
+    pub(super) fn new(scope: &Scope) -> Self {
+        let mut agents = Self { registered: scope.agents.clone(), ..Self::default() };
+        for (alias, today) in &scope.aliases {
             let number = agents.number(today);
             agents.numbers.insert(alias.clone(), number);
         }
@@ -52,7 +56,7 @@ impl Agents {
         }
         let number = self.queues.len() as u32;
         self.numbers.insert(name.to_owned(), number);
-        self.queues.push(Queue::default());
+        self.queues.push(Queue { registered: self.registered.contains(name), ..Queue::default() });
         number
     }
 
