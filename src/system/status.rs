@@ -110,7 +110,7 @@ impl Status {
             runs: tree.gate.runs(),
             not_stopped: tree.gate.not_stopped(),
             agents,
-            launches: Launcher::of(tree).and_then(|launcher| launcher.journal().counts()),
+            launches: launcher.as_ref().and_then(|launcher| launcher.journal().counts()),
             supervisors: supervisors.collect(),
         }
     }

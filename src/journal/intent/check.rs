@@ -15,7 +15,8 @@ const LAST_ATTEMPT: u32 = u32::MAX >> 1;
 /// The end of the year 9999. No clock has shown a later time.
 const LAST_TIME: Millis = 253_402_300_799_999;
 
-/// How long names may be, in bytes.
+/// How long names may be, in bytes. Keys of callers have at most 512; those that look like keys of the crate's own are escaped,
+/// which takes 8 more.
 const LONGEST_AGENT: usize = 256;
 const LONGEST_KEY: usize = 520;
 const LONGEST_LANE: usize = 256;
