@@ -99,7 +99,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Gives an attempt back whose input this process cannot read, and does not claim the launch again in this life.
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved>;
 
-    /// A suspect waits for another launch, and executes no code meanwhile: another suspect may run. While it is suspended it
+    /// A suspect waits for another launch, and executes no code until it has it: another suspect may run. While it is suspended it
     /// does not stand as a suspect: a death of the process makes it one again, and is not counted as a crash of it. An attempt
     /// that is not a [suspect's](Claim::suspect), or that is suspended already, is left as it is.
     ///

@@ -22,7 +22,7 @@ const MOST_AT_ONCE: usize = 256;
 /// They are counted, so that a limit costs nothing that is not used; the largest number is no limit. Those that wait
 /// for a slot get one in the order in which they asked: attempts that have lent theirs, and the claimer of new launches
 /// as one of them. An attempt of an agent with a limit of its own waits for a slot of its agent first, and then,
-/// holding that, for one of all slots. This cannot deadlock: whoever holds one of all slots never waits for a slot of
+/// holding that, for one of all slots. This cannot deadlock: an attempt or a claim that holds one of all slots never waits for a slot of
 /// an agent. The claimer takes slots of agents only where they are free, and an attempt has lent both before it asks
 /// for either. So one of all slots comes free as soon as the code that has it ends or waits, whatever is held of the
 /// agents'.
@@ -113,7 +113,7 @@ impl LaunchSlots {
     }
 
     /// Waits for a free slot, and takes as many as are free and can be claimed at once; beside them, the free slots of
-    /// the agents with limits of their own. Nobody else has them until the reservation is dropped.
+    /// the agents with limits of their own. Nothing else has them until the reservation is dropped.
     pub(super) async fn reserve(self: &Arc<Self>) -> Reservation {
         let turn = ClaimersTurn(self);
         poll_fn(|cx| {

@@ -168,7 +168,7 @@ impl<O: Payload> Ticket<O> {
     /// attempt is outstanding and none of its code is being executed, and had back, first come, first served, before its code
     /// goes on. So waits may be joined, selected among, limited, dropped, or made within nested runs, and never more
     /// attempts execute code than there are slots. `result` therefore returns when the outcome is there and the attempt has its
-    /// slot; so it is with every other future that the agent awaits meanwhile. (What is executed when a future is dropped,
+    /// slot; so it is with every other future that the agent awaits during the wait. (What is executed when a future is dropped,
     /// and the iterators and streams of nested runs, do not wait for the slot.) How a launch that a death of the process has
     /// made a suspect lends its place among the suspects: [`Journal::suspend_suspect`](crate::journal::Journal::suspend_suspect).
     ///

@@ -128,7 +128,7 @@ impl Builder {
     /// `usize::MAX` means that there is none.
     ///
     /// Each attempt of a launch has a slot until its outcome is recorded. A launch that waits for its next attempt has none,
-    /// and an attempt that [waits for another launch](crate::Ticket::result) lends its slot meanwhile. There is no bound on
+    /// and an attempt that [waits for another launch](crate::Ticket::result) lends its slot while it waits. There is no bound on
     /// how many attempts wait so: each keeps what it has in memory, which for a small agent is about 5 KB.
     /// [`Status`](crate::Status) shows how many slots are held and lent, and since when all are held without any attempt
     /// ending; after a minute of that, a warning in the log names some of the launches that hold them.

@@ -271,7 +271,7 @@ async fn round(slots: usize, parents: u64, seed: u64) {
     ] {
         assert!(peak <= limit, "seed {seed}: {what}: {peak} of {limit}");
     }
-    // Children for which nobody waits any more end as well.
+    // Children whose results are not waited for any more end as well.
     let launches = || system.status().supervisor("main").unwrap().launches.clone().unwrap();
     eventually("no slot is held", || launches().slots.held == 0).await;
     let shutdown = system.shutdown(SECOND).await.unwrap();

@@ -33,7 +33,7 @@ pub(crate) enum Event {
         floor: Duration,
         roll: f64,
     },
-    /// The attempt of a suspect waits for another launch: it does not stand as a suspect meanwhile.
+    /// The attempt of a suspect waits for another launch: it does not stand as a suspect while it waits.
     Suspend { epoch: u64, attempt: u32 },
     /// The attempt of a suspect that was suspended goes on, or ends: it stands as a suspect again.
     Resume { epoch: u64, attempt: u32 },
