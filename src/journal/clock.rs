@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::intent::Millis;
 
@@ -47,7 +47,17 @@ pub(crate) fn to_millis(time: SystemTime) -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
+/// A time as it stands in the name of a file, to the second: the years 1970 to 9999, beyond which it is their first or last second.
+#[cfg(feature = "sled")]
+pub(crate) fn in_names(time: SystemTime) -> String {
+    // The last second of the year 9999.
+    const LATEST: u64 = 253_402_300_799;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().min(LATEST);
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(since)).unwrap_or(UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "")
+}
+
 /// A stored time. One that the machine's type cannot hold is taken for 1970.
 pub(crate) fn from_millis(millis: Millis) -> SystemTime {
-    UNIX_EPOCH.checked_add(std::time::Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
 }

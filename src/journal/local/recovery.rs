@@ -11,11 +11,11 @@ use super::ids::{ById, Ids};
 use super::key;
 use super::ledger::{Ledger, Now};
 use super::pieces::in_pieces;
-use super::plan::{Plan, Untold, key_of, read};
+use super::plan::{Plan, Untold, damaged, key_of, read};
 use super::waiting::News;
 use crate::journal::failpoint::pass;
 use crate::journal::intent::{Event, Head, State, Stored, step};
-use crate::journal::record::Kind;
+use crate::journal::record::{Kind, RecordError};
 use crate::journal::store::Store;
 use crate::journal::{JournalError, Scope};
 use crate::outcome::LaunchId;
@@ -41,7 +41,8 @@ impl Plan {
     ) -> Result<Self, JournalError> {
         let stored = store.get(key::EPOCH)?;
         let last = stored.map(|bytes| read::<u64>(Kind::Epoch, key::EPOCH, &bytes)).transpose()?;
-        let epoch = last.unwrap_or(0) + 1;
+        let no_next = || damaged(RecordError::Damaged("the epoch cannot be raised"));
+        let epoch = last.unwrap_or(0).checked_add(1).ok_or_else(no_next)?;
         let (ids, ledger, attempts) = (Ids::default(), Ledger::new(&scope.aliases), Attempts::default());
         let (batch, waiting, untold) = (Vec::new(), ById::default(), Untold::default());
         let (debt, recorded) = (Debt::default(), 0);

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::durable;
+use super::{durable, reading};
 use crate::journal::{JournalError, JournalErrorKind};
 
 pub(super) const WATERMARK: &str = "watermark";
@@ -15,6 +15,8 @@ pub(super) const PROGRESS: &str = "progress";
 pub(super) const QUARANTINED: &str = "quarantined";
 const LOCK: &str = "lock";
 const NOT_SYNCED: &str = "not-synced";
+/// The same note where its own sync, or its renaming, has failed: it counts as well.
+const NOT_SYNCED_NEW: &str = "not-synced.new";
 const STORE: &str = "store-";
 /// What file systems put into the root of a disk.
 const NOT_OURS_BUT_FINE: &str = "lost+found";
@@ -91,7 +93,7 @@ impl Directory {
             let (path, text) = (self.path().join(&name), name.to_string_lossy());
             if text.starts_with(STORE) && *text != *keep {
                 durable::remove_tree(&path)?;
-            } else if text.ends_with(".new") {
+            } else if text.ends_with(".new") && text != NOT_SYNCED_NEW {
                 durable::remove_file(&path)?;
             }
         }
@@ -113,14 +115,21 @@ impl Directory {
         }
     }
 
-    pub(super) fn is_marked_not_synced(&self) -> bool {
-        self.path().join(NOT_SYNCED).exists()
+    /// Whether there is such a note, in whichever form: where every sync fails, it is not renamed.
+    pub(super) fn is_marked_not_synced(&self) -> Result<bool, JournalError> {
+        for name in [NOT_SYNCED, NOT_SYNCED_NEW] {
+            if reading::is_there(&self.path().join(name))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes the note: what it is about is gone.
     pub(super) fn unmark_not_synced(&self) -> Result<(), JournalError> {
-        if self.is_marked_not_synced() {
+        if self.is_marked_not_synced()? {
             durable::remove_file(&self.path().join(NOT_SYNCED))?;
+            durable::remove_file(&self.path().join(NOT_SYNCED_NEW))?;
             durable::sync_directory(self.path())?;
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// What a failed sync means, whatever its cause: the kernel has given up on data that it still shows to readers.
@@ -39,7 +40,7 @@ pub(super) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<()
     let new = directory.join(format!("{name}.new"));
     let mut file = File::create(&new)?;
     file.write_all(content)?;
-    file.sync_all().map_err(not_synced)?;
+    hit("store.replace.fsync", directory).and_then(|()| file.sync_all()).map_err(not_synced)?;
     fs::rename(&new, directory.join(name))?;
     sync_directory(directory)
 }

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use super::directory::{self, Directory, QUARANTINED};
 use super::durable;
+use crate::journal::clock;
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
 
@@ -59,7 +60,7 @@ pub(super) fn refuse(directory: &Directory) -> Result<(), JournalError> {
 
 /// Finds a free name, and notes it where the journal was.
 fn declare(path: &Path, error: &JournalError) -> Result<PathBuf, JournalError> {
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(['-', ':'], "");
+    let time = clock::in_names(SystemTime::now());
     for number in 1..=MOST_NAMES {
         let suffix = if number == 1 { format!("corrupt-{time}") } else { format!("corrupt-{time}-{number}") };
         let Some(aside) = beside(path, &suffix) else { break };

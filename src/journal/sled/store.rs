@@ -7,7 +7,6 @@ use std::path::Path;
 use super::directory::Directory;
 use super::opened::Opened;
 use super::opening;
-use super::quarantine;
 use super::renewal::Compaction;
 use crate::journal::store::{Change, Each, Store};
 use crate::journal::{JournalError, JournalErrorKind};
@@ -86,7 +85,7 @@ impl SledStore {
         };
         if self.damaged.take() {
             let error = JournalError::new(JournalErrorKind::Corrupt).because("records could not be read");
-            return Err(quarantine::set_aside(&self.directory, error));
+            return Err(opening::set_aside(&self.directory, error));
         }
         closed
     }
