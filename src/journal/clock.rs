@@ -41,18 +41,20 @@ impl fmt::Debug for WallClock {
     }
 }
 
-/// A time as it is stored. Times before 1970 are taken for 1970.
+/// The latest time that is stored. There are as many milliseconds behind it for what begins then and is waited for.
+const LATEST: Millis = Millis::MAX / 2;
+
+/// A time as it is stored. Times before 1970 are taken for 1970, and those in 292 million years for the last of them.
 pub(crate) fn to_millis(time: SystemTime) -> Millis {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    Millis::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
 /// A time as it stands in the name of a file, to the second: the years 1970 to 9999, beyond which it is their first or last second.
 #[cfg(feature = "sled")]
 pub(crate) fn in_names(time: SystemTime) -> String {
-    // The last second of the year 9999.
-    const LATEST: u64 = 253_402_300_799;
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().min(LATEST);
+    const END_OF_9999: u64 = 253_402_300_799;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().min(END_OF_9999);
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(since)).unwrap_or(UNIX_EPOCH);
     humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':'], "")
 }

@@ -25,7 +25,7 @@
 //! | 12 | failure recorded, backoff running | `launch.recorded` | `launch/life.rs` |
 //! | 13 | cancel requested, child still running | `journal.synced` | `journal/local/owner.rs` |
 //! | 18 | inside a retention sweep | `sweep.pieces`, `sweep.head` | `journal/local/removal.rs` |
-//! | 19 | during recovery | `recovery.planned`, `recovery.part`, `recovery.synced`, `store.open.*` | `journal/local/{journal,recovery}.rs`, `journal/sled` |
+//! | 19 | during recovery | `recovery.planned`, `recovery.part`, `recovery.synced`, `store.open.*`, `store.read.*` | `journal/local/{journal,recovery}.rs`, `journal/sled` |
 //! | 20 | a journal write failed | any of the store's | `journal/sled` |
 
 #[cfg(feature = "failpoints")]

@@ -17,9 +17,17 @@ const DAY: u64 = 24 * 60 * 60;
 /// The times that a clock is set to.
 fn times() -> Vec<SystemTime> {
     let before = [1, DAY, 400 * 365 * DAY].map(|seconds| UNIX_EPOCH - Duration::from_secs(seconds));
-    // The years 9999, 10000, 10889 (the last one that an id can hold), 20000, and the latest that the type holds.
-    let after = [253_402_300_799, 253_402_300_800, 281_474_976_711, 569_000_000_000, i64::MAX as u64]
-        .map(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    // The years 6429 (the last one of an id), 9999, 10000, 10889 (the last one that an id could hold), 20000, and the latest that the
+    // type holds.
+    let after = [
+        140_737_488_355,
+        253_402_300_799,
+        253_402_300_800,
+        281_474_976_711,
+        569_000_000_000,
+        i64::MAX as u64,
+    ]
+    .map(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
     before.into_iter().chain([UNIX_EPOCH]).chain(after.into_iter().flatten()).collect()
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use sortie::JournalErrorKind::{self, DiskFull, Io, NotWritable};
 use sortie::probe::{StoreProbe, Trap};
@@ -45,8 +46,11 @@ fn rounds() -> u64 {
 fn left_by_a_death() -> Directory {
     let (directory, left) = (Directory::new(), Directory::new());
     let mut store = StoreProbe::sled(&directory.journal()).unwrap();
-    for number in 0..RECORDS {
-        store.commit(&[(&number.to_be_bytes(), Some(&[number as u8; 700]))]).unwrap();
+    for first in (0..RECORDS).step_by(30) {
+        let records: Vec<_> =
+            (first..first + 30).map(|number| (number.to_be_bytes(), [number as u8; 700])).collect();
+        let batch: Vec<_> = records.iter().map(|(key, value)| (&key[..], Some(&value[..]))).collect();
+        store.commit(&batch).unwrap();
     }
     copy(&directory.journal(), &left.journal());
     left
@@ -226,4 +230,114 @@ fn an_export_of_what_cannot_be_read_now_leaves_it_as_it_is() {
         assert!(content(&whole.journal()) == before, "{step}");
     }
     is_whole(&whole.journal());
+}
+
+const CHILD: &str = "SORTIE_TEST_READ_FAULTS";
+
+/// Not a test: what the child processes do.
+#[test]
+fn child() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    match StoreProbe::sled(Path::new(&path)).and_then(|store| store.scan(b"")) {
+        Ok(found) => println!("@opened {}", found.len()),
+        Err(error) => println!("@{:?} {error:#}", error.kind()),
+    }
+}
+
+/// What a process says that opens a store, after a shell has done this.
+fn open_after(shell: &str, journal: &Path) -> String {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{shell}; exec \"$0\" --exact read_faults::child --nocapture --test-threads=1"))
+        .arg(std::env::current_exe().unwrap())
+        .env(CHILD, journal)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let line = said.lines().find_map(|line| Some(line.split_once('@')?.1.to_owned()));
+    // A process without files may not even come to its own beginning.
+    line.unwrap_or_default()
+}
+
+#[test]
+fn a_process_that_may_have_too_few_files_open_leaves_the_store_whole() {
+    let whole = left_by_a_death();
+    let (mut opened, mut refused) = (0, 0);
+    let left = Directory::new();
+    copy(&whole.journal(), &left.journal());
+    for files in 4..24 {
+        let said = open_after(&format!("ulimit -n {files}"), &left.journal());
+        opened += usize::from(said == format!("opened {RECORDS}"));
+        refused += usize::from(said.starts_with("Io "));
+        assert!(!said.starts_with("Corrupt"), "{files} files: {said}");
+        assert_eq!(names(left.path()), ["journal"], "{files} files: {said}");
+        assert!(!left.journal().join("quarantined").exists(), "{files} files: {said}");
+    }
+    println!("opened={opened} refused={refused}");
+    assert!(refused > 2, "{refused}");
+    is_whole(&left.journal());
+}
+
+/// Reads of a region of a file fail, as those of a bad block do: by whichever handle, and however they are made.
+#[cfg(target_os = "linux")]
+const BAD_BLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int is_bad(int file, long from, size_t length) {
+    char link[64], path[4096];
+    const char *name = getenv("SORTIE_TEST_BAD_FILE"), *at = getenv("SORTIE_TEST_BAD_AT");
+    if (!name || !at) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    long end = syscall(SYS_readlink, link, path, sizeof path - 1);
+    if (end <= 0) return 0;
+    path[end] = 0;
+    if (!strstr(path, name)) return 0;
+    long bad = atol(at);
+    return from <= bad && bad < from + (long) length;
+}
+ssize_t pread64(int file, void *to, size_t length, off64_t from) {
+    if (is_bad(file, from, length)) { errno = EIO; return -1; }
+    return syscall(SYS_pread64, file, to, length, from);
+}
+ssize_t pread(int file, void *to, size_t length, off_t from) { return pread64(file, to, length, from); }
+ssize_t read(int file, void *to, size_t length) {
+    if (is_bad(file, syscall(SYS_lseek, file, 0L, SEEK_CUR), length)) { errno = EIO; return -1; }
+    return syscall(SYS_read, file, to, length);
+}
+"#;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bad_block_anywhere_ends_the_opening_before_anything_is_written() {
+    let whole = left_by_a_death();
+    let (source, library) = (whole.path().join("bad.c"), whole.path().join("bad.so"));
+    fs::write(&source, BAD_BLOCK).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    if !built.is_ok_and(|status| status.success()) {
+        println!("skipped: there is no compiler for a library that lets reads fail");
+        return;
+    }
+    let left = Directory::new();
+    copy(&whole.journal(), &left.journal());
+    let before = content(&left.journal());
+    let mut random = fastrand::Rng::with_seed(37);
+    for round in 0..4 * rounds() {
+        let files: Vec<_> = before.iter().filter(|(_, content)| !content.is_empty()).collect();
+        let (name, content_before) = files[round as usize % files.len()];
+        let bad = random.usize(..content_before.len());
+        let shell = format!(
+            "export LD_PRELOAD='{}' SORTIE_TEST_BAD_FILE='/journal/{name}' SORTIE_TEST_BAD_AT={bad}",
+            library.display()
+        );
+        let said = open_after(&shell, &left.journal());
+        assert!(said.starts_with("Io "), "{name} at {bad}: {said}");
+        assert!(content(&left.journal()) == before, "{name} at {bad}: something was written");
+        assert_eq!(names(left.path()), ["journal"], "{name} at {bad}");
+    }
+    is_whole(&left.journal());
 }

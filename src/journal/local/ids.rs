@@ -5,8 +5,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::outcome::LaunchId;
 
-/// The latest time that an id holds, in milliseconds since 1970: in the year 10889.
-const LATEST: u64 = (1 << 48) - 1;
+/// The latest time of an id, in milliseconds since 1970: in the year 6429. It is half of what an id can hold, so that there is room
+/// behind every id that was ever given.
+const LATEST: u64 = (1 << 47) - 1;
 
 /// Makes ids that ascend, whatever the clock does; unless there is one at the end of their range, which no clock leads to.
 #[derive(Debug, Default)]

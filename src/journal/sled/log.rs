@@ -45,6 +45,9 @@ const NAME: usize = 11;
 const FRAME: usize = 8;
 /// The number of its commit.
 const NUMBER: usize = 8;
+/// What nothing was written to. It is passed over at once: of the first bytes of a record, its length, one is not zero.
+const ZEROS: [u8; 4096] = [0; 4096];
+const NOT_ALL_ZEROS: usize = 4;
 /// How many records two logs hold at most, and so how many commits can be missing behind the last one that is known.
 const MOST_RECORDS: u64 = 2 * (LENGTH / (FRAME + NUMBER)) as u64;
 
@@ -178,6 +181,10 @@ impl Logged {
             at = end;
         }
         while at < bytes.bytes.len() {
+            if bytes.bytes[at..].starts_with(&ZEROS) {
+                at += ZEROS.len() - NOT_ALL_ZEROS;
+                continue;
+            }
             match bytes.record(at)? {
                 // Records within its values are none of the log's.
                 Some((number, body)) => {
