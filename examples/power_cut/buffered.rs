@@ -16,7 +16,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use sortie::{AgentRef, SledJournal, System, agent_fn};
+use sortie::{AgentContext, AgentRef, SledJournal, System, agent_fn};
 
 use crate::disk::Image;
 use crate::stop::stop;
@@ -116,7 +116,7 @@ fn launch_until_killed(file: &Path) -> Result<(), Box<dyn Error>> {
     })
 }
 
-async fn hang(_: String) -> Result<(), sortie::AgentError> {
+async fn hang(_: String, _: AgentContext) -> Result<(), sortie::AgentError> {
     std::future::pending().await
 }
 

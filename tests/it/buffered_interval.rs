@@ -27,6 +27,9 @@ const LAUNCHERS: u32 = 64;
 /// How many children are killed, and the variable that asks for another number.
 const KILLS: (u64, &str) = (4, "SORTIE_TEST_KILLS");
 
+/// How many of them have the same journal, so that it does not become so large that opening it takes long.
+const KILLS_PER_JOURNAL: u64 = 5;
+
 fn intent(key: &str) -> Intent {
     let (agent, key, input) = (AGENT.to_owned(), Some(key.to_owned()), vec![b'1'; 50]);
     Intent { agent, key, input, digest: 1, due: Due::Now, terms: Terms::default() }
@@ -172,11 +175,14 @@ async fn keys(journal: &Path) -> HashSet<String> {
 #[tokio::test(start_paused = true)]
 async fn a_kill_takes_nothing_that_is_older_than_the_interval_however_many_read() {
     let test = "buffered_interval::a_kill_takes_nothing_that_is_older_than_the_interval_however_many_read";
-    let Some(scene) = Scene::on_threads(test, async |child| work(child).await) else { return };
+    let Some(mut scene) = Scene::on_threads(test, async |child| work(child).await) else { return };
     let kills = std::env::var(KILLS.1).map_or(KILLS.0, |kills| kills.parse().unwrap());
     let (mut random, mut acknowledged, mut lost, mut oldest) = (fastrand::Rng::with_seed(31), 0, 0, 0);
     let mut late = Vec::new();
     for kill in 0..kills {
+        if kill % KILLS_PER_JOURNAL == KILLS_PER_JOURNAL - 1 {
+            scene = scene.anew();
+        }
         let mut child = scene.child(&kill.to_string());
         child.await_word("works");
         std::thread::sleep(Duration::from_micros(random.u64(50_000..400_000)));
