@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sortie::JournalErrorKind;
 use sortie::probe::{StoreProbe, Trap};
@@ -420,4 +421,55 @@ fn a_record_that_is_longer_than_a_log_is_read_only_if_it_is_whole() {
     fs::write(&path, bytes).unwrap();
     File::options().write(true).open(&path).unwrap().set_len(2 << 30).unwrap();
     assert_eq!(count(&StoreProbe::sled(&left.journal()).unwrap()), 1);
+}
+
+/// Commits so many bytes as one record of the log.
+fn fill(store: &mut StoreProbe, first: u32, mut bytes: usize) -> u32 {
+    // Its length, its checksum and its number; and of each change two lengths and a key.
+    bytes -= 16;
+    let mut values = Vec::new();
+    while bytes > 0 {
+        let rest = if bytes <= 4104 { bytes } else { (bytes - 8).min(4104) };
+        values.push(vec![7; rest - 8]);
+        bytes -= rest;
+    }
+    let keys: Vec<_> = (first..).take(values.len()).map(u32::to_be_bytes).collect();
+    let batch: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (&key[..], Some(&value[..]))).collect();
+    store.commit(&batch).unwrap();
+    first + values.len() as u32
+}
+
+#[test]
+fn a_commit_that_finds_no_room_while_sled_is_told_of_others_is_durable_at_once() {
+    for (left, last) in
+        [(0, 40), (1, 40), (7, 5000), (8, 40), (9, 40), (15, 40), (16, 300_000), (17, 40), (30, 2_000_000)]
+    {
+        let directory = Directory::new();
+        let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+        let slow =
+            Trap::delay(&directory.journal(), "store.checkpoint.before_batch", Duration::from_millis(400));
+        let mut next = 0;
+        // From here on sled is being told of these, and the other log is written to.
+        let keys: Vec<_> = (1_000_000..1_000_520_u32).map(u32::to_be_bytes).collect();
+        let batch: Vec<_> = keys.iter().map(|key| (&key[..], Some(&b"v"[..]))).collect();
+        store.commit(&batch).unwrap();
+        let mut room = LENGTH - 16 - left;
+        while room > 0 {
+            let bytes = if room > 300_000 { 200_000 } else { room };
+            next = fill(&mut store, next, bytes);
+            room -= bytes;
+        }
+        next = fill(&mut store, next, last);
+        // Before sled has it.
+        let dead = left_by_a_death(&directory.journal());
+        let found = StoreProbe::sled(&dead.journal()).unwrap().scan(b"").unwrap().len();
+        assert_eq!(found, next as usize + 520, "{left} bytes left, {last} in the last record");
+        drop(slow);
+        for _ in 0..3 {
+            next = fill(&mut store, next, 400_000);
+        }
+        let dead = left_by_a_death(&directory.journal());
+        let found = StoreProbe::sled(&dead.journal()).unwrap().scan(b"").unwrap().len();
+        assert_eq!(found, next as usize + 520, "{left} bytes left, {last} in the last record");
+    }
 }

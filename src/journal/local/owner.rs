@@ -77,6 +77,10 @@ impl Owner {
     }
 
     fn next(&self) -> Next {
+        // Before the lock, which a caller may hold for as long as its thread is not executed.
+        if self.must_commit() {
+            return Next::Commit;
+        }
         let mut queue = self.desk.queue();
         loop {
             let left = self.commit_by.map(|end| end.saturating_duration_since(Instant::now()));

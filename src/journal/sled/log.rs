@@ -260,8 +260,9 @@ struct Bytes {
 
 impl Bytes {
     fn read(mut source: Source) -> Result<Self, JournalError> {
+        // The last record may begin at the very end, and what it begins with go beyond that.
         let mut bytes = Vec::new();
-        source.read(&mut bytes, LENGTH)?;
+        source.read(&mut bytes, LENGTH + FRAME + NUMBER)?;
         let length = source.length()?;
         Ok(Self { bytes, source, length })
     }
