@@ -60,8 +60,8 @@ async fn lives(journal: &impl Journal, time: SystemTime) {
     assert_eq!(claims.len(), 5, "{time:?}");
     for (n, claim) in claims.iter().enumerate() {
         match n {
-            0 | 1 => drop(journal.complete(claim, b"2").await.unwrap().unwrap()),
-            2 => drop(journal.release(claim, true).await.unwrap().unwrap()),
+            0 | 1 => journal.complete(claim, b"2").await.unwrap().unwrap(),
+            2 => journal.release(claim, true).await.unwrap().unwrap(),
             _ => {
                 let failed = FailedAttempt {
                     by: EndedBy::Error,
@@ -105,17 +105,16 @@ async fn a_journal_on_disk_lives_and_moves_with_any_clock() {
         let copy = directory.path().join("copy");
         assert_eq!(SledJournal::import(&copy, &lines[..]).unwrap(), 6, "{time:?}");
         // What was recorded by a wrong clock goes on with a right one, and the other way round.
-        for next in [SystemTime::now(), time] {
+        for (key, next) in [("6", SystemTime::now()), ("7", time)] {
             let journal = SledJournal::open(&copy).unwrap();
             journal.start(scope(next)).await.unwrap();
-            assert_eq!(journal.scan(&LaunchFilter::all(), None, 99).await.unwrap().len(), 6);
-            let answer = journal.append(vec![intent("6", Due::Now)]).await.unwrap()[0];
-            assert!(matches!(answer, Appended::New(_) | Appended::Known(_)), "{answer:?}");
-            let Appended::New(id) = answer else { break };
+            assert!(journal.scan(&LaunchFilter::all(), None, 99).await.unwrap().len() >= 6, "{time:?}");
+            let Appended::New(id) = journal.append(vec![intent(key, Due::Now)]).await.unwrap()[0] else {
+                panic!()
+            };
             journal.cancel(id).await.unwrap().unwrap();
             journal.close();
             journal.closed().await.unwrap();
-            break;
         }
     }
 }
