@@ -5,7 +5,9 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use crate::buffered;
 use crate::disk::{Image, Mounted};
 use crate::stop::stop;
 use crate::trial::{self, Arguments, Judge, Log, Moment, Process, Verdict, inquire};
@@ -122,11 +124,33 @@ fn is_root() -> Result<bool, Box<dyn Error>> {
     Ok(ids.split_whitespace().nth(1) == Some("0"))
 }
 
+/// The command line: what every trial has, and the interval of a buffered journal.
+fn arguments() -> Result<(Arguments, Option<Duration>), String> {
+    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
+    let mut interval = None;
+    if let Some(at) = arguments.iter().position(|argument| argument == "--buffered") {
+        let value = arguments.drain(at..(at + 2).min(arguments.len())).nth(1);
+        let value = value.ok_or("`--buffered` needs a value, as in `--buffered 20ms`")?;
+        let span =
+            humantime::parse_duration(&value).map_err(|error| format!("`--buffered {value}`: {error}"))?;
+        if span.is_zero() {
+            return Err(
+                "`--buffered 0` is no interval: leave it out for a journal that syncs at once".to_owned()
+            );
+        }
+        interval = Some(span);
+    }
+    Ok((Arguments::parse(arguments, "--cuts", 10)?, interval))
+}
+
 pub(crate) fn main() -> ExitCode {
     if let Some(code) = trial::run_if_ordered() {
         return code;
     }
-    let arguments = match Arguments::parse("--cuts", 10) {
+    if let Some(code) = buffered::run_if_ordered() {
+        return code;
+    }
+    let (arguments, interval) = match arguments() {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("power_cut: {error}");
@@ -143,6 +167,16 @@ pub(crate) fn main() -> ExitCode {
     if let Err(error) = cuts.rehearse() {
         eprintln!("power_cut: cannot be shown here: {error}");
         return ExitCode::from(UNAVAILABLE);
+    }
+    if let Some(interval) = interval {
+        let Cuts { folder, arguments: Arguments { times, payload, .. }, random } = &mut cuts;
+        return match buffered::run(&folder.0, interval, *times, *payload, random) {
+            Ok(verdict) => verdict.print(interval, *times),
+            Err(error) => {
+                eprintln!("power_cut: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     match cuts.run() {
         Ok(verdict) => {

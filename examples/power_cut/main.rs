@@ -11,6 +11,9 @@
 //! power cut. It is mounted, which replays the journal of ext4; the journal of the launches is opened, and everything that
 //! was acknowledged before the copy is asked for. The next cut follows on the same disk, four times; then the disk is new.
 //!
+//! With `--buffered 20ms` the journal acknowledges launches before they are synced, which they are within that interval. Then
+//! everything that was acknowledged longer ago must be there, and what is lost of the rest must be the latest, in order.
+//!
 //! What this does not show is a disk that itself loses what it was told to keep, and one that keeps the latest writes in another
 //! order: a loop device has no cache of its own.
 //!
@@ -18,6 +21,8 @@
 //! Otherwise the exit code is 0 if nothing was found, and 1 if something was. It unmounts and removes what it has made, unless it
 //! is killed itself: then `sortie-power-cut-…` stays in the temporary folder, and is to be unmounted by hand.
 
+#[cfg(unix)]
+mod buffered;
 #[cfg(unix)]
 mod disk;
 #[cfg(unix)]

@@ -123,7 +123,7 @@ fn main() -> ExitCode {
     if let Some(code) = trial::run_if_ordered() {
         return code;
     }
-    let arguments = match Arguments::parse("--cycles", 20) {
+    let arguments = match Arguments::parse(std::env::args().skip(1), "--cycles", 20) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("torture: {error}");

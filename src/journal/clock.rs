@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::intent::Millis;
 use crate::sync::lock;
@@ -48,13 +48,16 @@ impl fmt::Debug for WallClock {
     }
 }
 
-/// A time as it is stored. Times before 1970 are taken for 1970.
+/// The latest time that is stored. There are as many milliseconds behind it for what begins then and is waited for.
+const LATEST: Millis = Millis::MAX / 2;
+
+/// A time as it is stored. Times before 1970 are taken for 1970, and those in 292 million years for the last of them.
 pub(crate) fn to_millis(time: SystemTime) -> Millis {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    Millis::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
 /// A stored time. One that the machine's type cannot hold is taken for 1970.
 pub(crate) fn from_millis(millis: Millis) -> SystemTime {
-    UNIX_EPOCH.checked_add(std::time::Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
 }

@@ -45,7 +45,8 @@ pub enum JournalErrorKind {
     NewerFormat,
     /// The system of the journal has ended.
     Closed,
-    /// Any other error of the file system.
+    /// Any other error of the file system, or of the limits of the process (too many open files, no memory). What was
+    /// acknowledged is kept, and nothing was set aside: open the journal again when the cause is gone.
     Io,
     /// A journal that is not the crate's own panicked. What was asked of it may have been recorded or not.
     Panicked,
@@ -132,7 +133,10 @@ impl fmt::Display for JournalError {
             JournalErrorKind::Corrupt => " is damaged",
             JournalErrorKind::NewerFormat => " was written by a newer version of this crate",
             JournalErrorKind::Closed => " is closed: its system has ended",
-            JournalErrorKind::Io => " could not be read or written",
+            JournalErrorKind::Io => {
+                " could not be read or written: what was acknowledged is kept; check the disk and the limits of the process, \
+                 and open it again"
+            }
             JournalErrorKind::Panicked => " panicked: what was asked of it may have been recorded or not",
         })?;
         if let Some(path) = &self.set_aside {

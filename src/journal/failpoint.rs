@@ -3,7 +3,7 @@
 //! Without the feature `failpoints` a point is nothing at all. With it, a point does what it was armed with: by a test
 //! ([`Trap`]), or by the variable `SORTIE_FAILPOINT`, as in `store.after_sync=kill` or
 //! `store.fdatasync=fail@3;store.before_write=delay:50`. `@3` means the third time only; without it, it is every time.
-//! What can be armed: `kill`, `panic`, `full`, `fail`, `delay:MILLISECONDS`.
+//! What can be armed: `kill`, `panic`, `full`, `fail`, `errno:NUMBER`, `delay:MILLISECONDS`.
 //!
 //! What a process leaves behind that is killed at a point, and what the next one makes of it, has a number in the tests
 //! (`tests/it/crash_points`):
@@ -25,7 +25,7 @@
 //! | 12 | failure recorded, backoff running | `launch.recorded` | `launch/life.rs` |
 //! | 13 | cancel requested, child still running | `journal.synced` | `journal/local/owner.rs` |
 //! | 18 | inside a retention sweep | `sweep.pieces`, `sweep.head` | `journal/local/removal.rs` |
-//! | 19 | during recovery | `recovery.planned`, `recovery.part`, `recovery.synced`, `store.open.*` | `journal/local/{journal,recovery}.rs`, `journal/sled` |
+//! | 19 | during recovery | `recovery.planned`, `recovery.part`, `recovery.synced`, `store.open.*`, `store.read.*` | `journal/local/{journal,recovery}.rs`, `journal/sled` |
 //! | 20 | a journal write failed | any of the store's | `journal/sled` |
 
 #[cfg(feature = "failpoints")]
@@ -67,6 +67,8 @@ mod armed {
         Panic,
         /// The operation fails.
         Fail(io::ErrorKind),
+        /// The operation fails with this error number of the operating system.
+        Errno(i32),
         /// The operation takes longer.
         Delay(Duration),
     }
@@ -78,7 +80,10 @@ mod armed {
                 "panic" => Self::Panic,
                 "full" => Self::Fail(io::ErrorKind::StorageFull),
                 "fail" => Self::Fail(io::ErrorKind::Other),
-                _ => Self::Delay(Duration::from_millis(text.strip_prefix("delay:")?.parse().ok()?)),
+                _ => match text.strip_prefix("errno:") {
+                    Some(number) => Self::Errno(number.parse().ok()?),
+                    None => Self::Delay(Duration::from_millis(text.strip_prefix("delay:")?.parse().ok()?)),
+                },
             })
         }
 
@@ -87,6 +92,7 @@ mod armed {
                 Self::Kill => kill(),
                 Self::Panic => panic!("failpoint {point}"),
                 Self::Fail(kind) => Err(io::Error::new(kind, format!("failpoint {point}"))),
+                Self::Errno(number) => Err(io::Error::from_raw_os_error(number)),
                 Self::Delay(time) => {
                     thread::sleep(time);
                     Ok(())
@@ -179,6 +185,12 @@ mod armed {
         /// A point of the store fails with this error for one directory (canonical).
         pub fn fail(directory: &Path, point: &str, error: io::ErrorKind) -> Self {
             Self::here(directory, point, 0, Fault::Fail(error))
+        }
+
+        /// A point of the store fails for one directory with this error number of the operating system, once it has been passed
+        /// so many times.
+        pub fn errno(directory: &Path, point: &str, number: i32, passes: u64) -> Self {
+            Self::here(directory, point, passes, Fault::Errno(number))
         }
 
         /// A point of the store panics for one directory, once it has been passed so many times.

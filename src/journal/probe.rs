@@ -99,6 +99,12 @@ struct Shelved {
     fault: Option<ShelfFault>,
     /// Reading a key fails that begins so, and how often.
     unreadable: Option<(Vec<u8>, usize)>,
+    /// How long each read of a value takes.
+    read_time: Duration,
+    /// How many values were read.
+    reads: usize,
+    /// How many values had been read when each commit was made.
+    commits: Vec<usize>,
 }
 
 /// How a commit fails.
@@ -131,6 +137,21 @@ impl Shelf {
         self.lock().unreadable.as_ref().map_or(0, |(_, times)| *times)
     }
 
+    /// Each read of a value takes so long.
+    pub fn slow_reads(&self, time: Duration) {
+        self.lock().read_time = time;
+    }
+
+    /// How many values were read so far.
+    pub fn reads(&self) -> usize {
+        self.lock().reads
+    }
+
+    /// For each commit, in their order, how many values had been read before it.
+    pub fn commits(&self) -> Vec<usize> {
+        self.lock().commits.clone()
+    }
+
     /// Holds up whoever reads or commits, until what this gives is dropped.
     pub fn hold_up(&self) -> impl Drop {
         self.lock()
@@ -158,6 +179,8 @@ impl Store for Shelf {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
         let mut shelved = self.lock();
+        std::thread::sleep(shelved.read_time);
+        shelved.reads += 1;
         if let Some((prefix, times)) = &mut shelved.unreadable {
             if *times > 0 && key.starts_with(prefix) {
                 *times -= 1;
@@ -169,7 +192,8 @@ impl Store for Shelf {
 
     fn commit(&mut self, batch: &[Change]) -> Result<(), JournalError> {
         let mut shelved = self.lock();
-        let fault = shelved.fault.take();
+        let (fault, reads) = (shelved.fault.take(), shelved.reads);
+        shelved.commits.push(reads);
         if fault != Some(ShelfFault::Lost) {
             shelved.store.commit(batch)?;
         }

@@ -40,6 +40,23 @@ impl Sample {
         })
     }
 
+    /// The same launch with an input that is said to stand in pieces, this many bytes in all.
+    #[must_use]
+    pub fn with_input_in_pieces(mut self, bytes: u64) -> Self {
+        self.0.input = Stored::InPieces(bytes);
+        self
+    }
+
+    /// The record of a piece of a payload under a key.
+    pub fn piece(key: &[u8], piece: &[u8]) -> Vec<u8> {
+        record::seal(Kind::Piece, key, &piece).unwrap_or_default()
+    }
+
+    /// The record of a boot epoch under a key.
+    pub fn epoch(key: &[u8], epoch: u64) -> Vec<u8> {
+        record::seal(Kind::Epoch, key, &epoch).unwrap_or_default()
+    }
+
     /// Applies one event, at a time in milliseconds: `start E`, `succeed E N`, `error E N`, `fatal E N`, `panic E N`,
     /// `timeout E N`, `release E N`, `unbegun E N`, `suspend E N`, `resume E N`, `crash`, `cancel`, `requeue`, `settle`, `discard`, `discard_parked`; E is
     /// the epoch, N the attempt. Gives the state in words, or why the event was refused.

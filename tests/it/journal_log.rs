@@ -1,9 +1,10 @@
 //! The log in front of sled: what was committed and sled was not told of yet.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sortie::JournalErrorKind;
 use sortie::probe::{StoreProbe, Trap};
@@ -258,4 +259,217 @@ fn s20_after_a_checkpoint_whose_sync_failed_the_next_open_copies_to_fresh_files(
     let found = count(&store);
     assert!(found == acknowledged || found == acknowledged + 1, "{found} of {acknowledged}");
     assert!(directory.journal().join("store-2").exists());
+}
+
+/// A log as the format has it: these records, one commit each, of these numbers.
+fn log_of(records: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"sortie log 1\n\0\0\0".to_vec();
+    for (number, changes) in records {
+        bytes.extend(record_of(*number, changes));
+    }
+    bytes
+}
+
+fn record_of(number: u64, changes: &[u8]) -> Vec<u8> {
+    let body = [&number.to_le_bytes()[..], changes].concat();
+    [&(body.len() as u32).to_le_bytes()[..], &crc32(&body).to_le_bytes(), &body].concat()
+}
+
+/// Where each record of a log begins.
+fn records(bytes: &[u8]) -> Vec<usize> {
+    let (mut starts, mut at) = (Vec::new(), 16);
+    loop {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        if length < 8 {
+            return starts;
+        }
+        starts.push(at);
+        at += 8 + length;
+    }
+}
+
+#[test]
+fn s38_damage_in_the_middle_of_a_log_is_noticed_without_the_count_beside_it() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    (0..300).for_each(|key| put(&mut store, key));
+    let whole = left_by_a_death(&directory.journal());
+    let bytes = fs::read(log(&whole.journal(), 0)).unwrap();
+    let starts = records(&bytes);
+    assert_eq!(starts.len(), 300);
+    let mut random = fastrand::Rng::with_seed(29);
+    for round in 0..30 {
+        let left = left_by_a_death(&whole.journal());
+        fs::remove_file(left.journal().join("progress")).unwrap();
+        // Any but the last one: the end of a log can be one that was not synced.
+        let damaged = if round == 0 { 0 } else { random.usize(..299) };
+        let (from, to) = (starts[damaged], starts[damaged + 1]);
+        let mut bytes = bytes.clone();
+        match round % 4 {
+            0 => bytes[random.usize(from..to)] ^= 1 << random.u8(..8),
+            1 => bytes[from..to].fill(0),
+            2 => bytes[from..from + 4].fill(0xff),
+            // The records behind it stand where none is looked for.
+            _ => drop(bytes.remove(random.usize(from..to))),
+        }
+        fs::write(log(&left.journal(), 0), bytes).unwrap();
+        let error = StoreProbe::sled(&left.journal()).err();
+        let error = error.unwrap_or_else(|| panic!("round {round}: the log ended at record {damaged}"));
+        assert_eq!(error.kind(), JournalErrorKind::Corrupt, "round {round}: {error:#}");
+    }
+}
+
+#[test]
+fn s38_a_log_without_its_title_is_noticed_without_the_count_beside_it() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    (0..20).for_each(|key| put(&mut store, key));
+    for length in [16, 512] {
+        let left = left_by_a_death(&directory.journal());
+        fs::remove_file(left.journal().join("progress")).unwrap();
+        let path = log(&left.journal(), 0);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[..length].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let error = StoreProbe::sled(&left.journal()).err().unwrap();
+        assert_eq!(error.kind(), JournalErrorKind::Corrupt, "{length}: {error:#}");
+    }
+}
+
+#[test]
+fn what_older_records_have_left_in_a_log_is_no_damage() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    // Values of several lengths, so that the new records end within old ones; some of them hold whole records of a log.
+    for key in 0..2200_u32 {
+        let inner = record_of(u64::from(key), b"\x01\0\x02\0kv");
+        let value = if key % 3 == 0 { inner } else { vec![key as u8; 100 + key as usize * 7 % 300] };
+        store.commit(&[(&key.to_be_bytes(), Some(&value))]).unwrap();
+        if key % 61 == 60 {
+            let left = left_by_a_death(&directory.journal());
+            fs::remove_file(left.journal().join("progress")).unwrap();
+            let found = StoreProbe::sled(&left.journal()).unwrap().scan(b"").unwrap().len();
+            assert_eq!(found, key as usize + 1);
+        }
+    }
+}
+
+#[test]
+fn a_number_of_a_log_is_not_believed_without_bounds() {
+    let change = b"\x01\0\x02\0kv".as_slice();
+    for numbers in [&[u64::MAX][..], &[u64::MAX, 0], &[u64::MAX - 1, u64::MAX, 0], &[0], &[0, 1]] {
+        let directory = Directory::new();
+        let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+        put(&mut store, 0);
+        let left = left_by_a_death(&directory.journal());
+        let records: Vec<_> = numbers.iter().map(|number| (*number, change)).collect();
+        fs::write(log(&left.journal(), 1), log_of(&records)).unwrap();
+        // It is refused, or of no use; it neither panics nor counts for a commit.
+        match StoreProbe::sled(&left.journal()) {
+            Ok(store) => assert_eq!(count(&store), 1, "{numbers:?}"),
+            Err(error) => assert_eq!(error.kind(), JournalErrorKind::Corrupt, "{numbers:?}: {error:#}"),
+        }
+    }
+}
+
+#[test]
+fn a_count_beside_the_store_is_not_believed_without_bounds() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    put(&mut store, 0);
+    drop(store);
+    let journal = directory.journal();
+    let text = format!("sortie journal\nformat 1\nstore {0}\ncommits {0}\n", u64::MAX);
+    fs::write(journal.join("watermark"), format!("{text}crc32 {:08x}\n", crc32(text.as_bytes()))).unwrap();
+    fs::rename(journal.join("store-1"), journal.join(format!("store-{}", u64::MAX))).unwrap();
+    let error = StoreProbe::sled_compacting(&journal, 0, 100).err().unwrap();
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt, "{error:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_much_too_long_is_read_as_far_as_anything_can_be_in_it() {
+    for (name, whole) in
+        [("store-1/log-0", true), ("store-1/log-1", true), ("progress", true), ("watermark", false)]
+    {
+        let directory = Directory::new();
+        let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+        (0..20).for_each(|key| put(&mut store, key));
+        let left = left_by_a_death(&directory.journal());
+        // A hole, which takes no room on the disk, and would take more memory than there is.
+        let file = File::options().write(true).open(left.journal().join(name)).unwrap();
+        if file.set_len(1 << 43).is_err() {
+            println!("skipped: the file system has no such long files");
+            return;
+        }
+        match StoreProbe::sled(&left.journal()) {
+            Ok(store) => assert!(whole && count(&store) == 20, "{name}"),
+            Err(error) => assert!(!whole && error.kind() == JournalErrorKind::Corrupt, "{name}: {error:#}"),
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_longer_than_a_log_is_read_only_if_it_is_whole() {
+    let directory = Directory::new();
+    let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+    put(&mut store, 0);
+    let left = left_by_a_death(&directory.journal());
+    let path = log(&left.journal(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[16..20].copy_from_slice(&(1_u32 << 30).to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    File::options().write(true).open(&path).unwrap().set_len(2 << 30).unwrap();
+    assert_eq!(count(&StoreProbe::sled(&left.journal()).unwrap()), 1);
+}
+
+/// Commits so many bytes as one record of the log.
+fn fill(store: &mut StoreProbe, first: u32, mut bytes: usize) -> u32 {
+    // Its length, its checksum and its number; and of each change two lengths and a key.
+    bytes -= 16;
+    let mut values = Vec::new();
+    while bytes > 0 {
+        let rest = if bytes <= 4104 { bytes } else { (bytes - 8).min(4104) };
+        values.push(vec![7; rest - 8]);
+        bytes -= rest;
+    }
+    let keys: Vec<_> = (first..).take(values.len()).map(u32::to_be_bytes).collect();
+    let batch: Vec<_> = keys.iter().zip(&values).map(|(key, value)| (&key[..], Some(&value[..]))).collect();
+    store.commit(&batch).unwrap();
+    first + values.len() as u32
+}
+
+#[test]
+fn a_commit_that_finds_no_room_while_sled_is_told_of_others_is_durable_at_once() {
+    for (left, last) in
+        [(0, 40), (1, 40), (7, 5000), (8, 40), (9, 40), (15, 40), (16, 300_000), (17, 40), (30, 2_000_000)]
+    {
+        let directory = Directory::new();
+        let mut store = StoreProbe::sled(&directory.journal()).unwrap();
+        let slow =
+            Trap::delay(&directory.journal(), "store.checkpoint.before_batch", Duration::from_millis(400));
+        let mut next = 0;
+        // From here on sled is being told of these, and the other log is written to.
+        let keys: Vec<_> = (1_000_000..1_000_520_u32).map(u32::to_be_bytes).collect();
+        let batch: Vec<_> = keys.iter().map(|key| (&key[..], Some(&b"v"[..]))).collect();
+        store.commit(&batch).unwrap();
+        let mut room = LENGTH - 16 - left;
+        while room > 0 {
+            let bytes = if room > 300_000 { 200_000 } else { room };
+            next = fill(&mut store, next, bytes);
+            room -= bytes;
+        }
+        next = fill(&mut store, next, last);
+        // Before sled has it.
+        let dead = left_by_a_death(&directory.journal());
+        let found = StoreProbe::sled(&dead.journal()).unwrap().scan(b"").unwrap().len();
+        assert_eq!(found, next as usize + 520, "{left} bytes left, {last} in the last record");
+        drop(slow);
+        for _ in 0..3 {
+            next = fill(&mut store, next, 400_000);
+        }
+        let dead = left_by_a_death(&directory.journal());
+        let found = StoreProbe::sled(&dead.journal()).unwrap().scan(b"").unwrap().len();
+        assert_eq!(found, next as usize + 520, "{left} bytes left, {last} in the last record");
+    }
 }

@@ -313,6 +313,60 @@ fn a_copy_after_a_failed_sync_that_fails_is_made_at_the_next_open() {
 }
 
 #[test]
+fn s20_a_note_of_a_failed_sync_holds_in_whatever_form_it_was_left() {
+    type Leave = fn(&std::path::Path);
+    let forms: [(&str, Leave); 4] = [
+        ("whole", |_| {}),
+        ("whole and not renamed", |journal| {
+            std::fs::rename(journal.join("not-synced"), journal.join("not-synced.new")).unwrap();
+        }),
+        ("empty and not renamed", |journal| {
+            std::fs::remove_file(journal.join("not-synced")).unwrap();
+            std::fs::write(journal.join("not-synced.new"), "").unwrap();
+        }),
+        ("twice", |journal| {
+            assert_ne!(std::fs::copy(journal.join("not-synced"), journal.join("not-synced.new")).unwrap(), 0)
+        }),
+    ];
+    for (form, leave) in forms {
+        let directory = Directory::new();
+        let journal = directory.journal();
+        let mut store = StoreProbe::sled(&journal).unwrap();
+        store.commit(&[put("a", "1")]).unwrap();
+        let trap = Trap::fail(&journal, "store.fdatasync", io::ErrorKind::Other);
+        assert_eq!(store.commit(&[put("b", "1")]).unwrap_err().kind(), JournalErrorKind::NotSynced);
+        drop((trap, store));
+        leave(&journal);
+        // A copy that fails leaves the note as it is.
+        let trap = Trap::fail(&journal, "store.open.copied", io::ErrorKind::StorageFull);
+        assert_eq!(StoreProbe::sled(&journal).err().unwrap().kind(), JournalErrorKind::DiskFull, "{form}");
+        drop(trap);
+        let store = StoreProbe::sled(&journal).unwrap();
+        assert_eq!(pairs(&store, "a"), ["a=1"], "{form}");
+        assert_eq!(names(&journal), ["lock", "progress", "store-2", "watermark"], "{form}");
+        drop(store);
+        drop(StoreProbe::sled(&journal).unwrap());
+        assert_eq!(names(&journal), ["lock", "progress", "store-2", "watermark"], "{form}: copied twice");
+    }
+}
+
+#[test]
+fn s20_if_every_sync_fails_the_next_open_copies_to_fresh_files() {
+    let directory = Directory::new();
+    let journal = directory.journal();
+    let mut store = StoreProbe::sled(&journal).unwrap();
+    store.commit(&[put("a", "1")]).unwrap();
+    let traps = ["store.fdatasync", "store.checkpoint.fdatasync", "store.replace.fsync"]
+        .map(|point| Trap::fail(&journal, point, io::ErrorKind::Other));
+    assert_eq!(store.commit(&[put("b", "1")]).unwrap_err().kind(), JournalErrorKind::NotSynced);
+    drop(store);
+    drop(traps);
+    let store = StoreProbe::sled(&journal).unwrap();
+    assert_eq!(pairs(&store, "a"), ["a=1"]);
+    assert_eq!(names(&journal), ["lock", "progress", "store-2", "watermark"]);
+}
+
+#[test]
 fn files_that_are_mostly_dead_are_copied_when_they_are_opened() {
     let directory = Directory::new();
     let journal = directory.journal();

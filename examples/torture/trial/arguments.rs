@@ -23,9 +23,13 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// Reads them: `--seed`, `--payload`, and how often under a name of its own. Every refusal names the argument.
-    pub(crate) fn parse(times: &str, default: u64) -> Result<Self, String> {
+    pub(crate) fn parse(
+        arguments: impl IntoIterator<Item = String>,
+        times: &str,
+        default: u64,
+    ) -> Result<Self, String> {
+        let mut rest = arguments.into_iter();
         let mut arguments = Self { times: default, seed: 1, payload: 200 };
-        let mut rest = std::env::args().skip(1);
         while let Some(name) = rest.next() {
             let value = rest.next();
             match name.as_str() {

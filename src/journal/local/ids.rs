@@ -9,12 +9,16 @@ use crate::outcome::LaunchId;
 /// How far ahead of the clock the time of an id may be for others to follow it: a day. The clock may have gone back.
 const AHEAD: Millis = 24 * 60 * 60 * 1000;
 
+/// The latest time of an id, in milliseconds since 1970: in the year 6429. It is half of what an id can hold, so that there is room
+/// behind every id that was ever given.
+const LATEST: u64 = (1 << 47) - 1;
+
 /// The time in an id, in milliseconds since 1970.
 pub(crate) fn time_of(id: LaunchId) -> Millis {
     (id.as_u128() >> 80) as Millis
 }
 
-/// Makes ids that ascend, whatever the clock does.
+/// Makes ids that ascend, whatever the clock does; unless there is one at the end of their range, which no clock leads to.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     last: u128,
@@ -31,25 +35,27 @@ impl Ids {
         follows
     }
 
-    /// The next id, at this time in milliseconds since 1970.
+    /// The next id, at this time in milliseconds since 1970. Behind the last id that there can be, it is another one of this
+    /// time: it has 74 bits of chance, and no id is given twice because of a record that is nonsense.
     pub(crate) fn next(&mut self, millis: u64) -> LaunchId {
+        let millis = millis.min(LATEST);
         let (high, low) = (fastrand::u64(..).to_be_bytes(), fastrand::u16(..).to_be_bytes());
         let mut random = [0; 10];
         random[..8].copy_from_slice(&high);
         random[8..].copy_from_slice(&low);
-        let mut id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128();
-        if id <= self.last {
-            // Within a millisecond, or after the clock went back. The step leaves the bits of the variant alone, and
-            // carries over into those of the time when it must.
-            const STEP: u128 = 1 << 32;
-            id = self.last.saturating_add(STEP) & !(STEP - 1) | u128::from(fastrand::u32(..));
-            id = id & !(0b11 << 62) | (0b10 << 62);
-            if id <= self.last {
-                id = self.last.saturating_add(1);
-            }
-        }
-        self.last = id;
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128();
+        let id = if id > self.last { id } else { self.step().unwrap_or(id) };
+        self.last = self.last.max(id);
         LaunchId::from_u128(id)
+    }
+
+    /// An id behind the last one, within its millisecond: after another one in this, or after the clock went back. The step leaves
+    /// the bits of the variant alone, and carries over into those of the time when it must.
+    fn step(&self) -> Option<u128> {
+        const STEP: u128 = 1 << 32;
+        let id = self.last.checked_add(STEP)? & !(STEP - 1) | u128::from(fastrand::u32(..));
+        let id = id & !(0b11 << 62) | (0b10 << 62);
+        if id > self.last { Some(id) } else { self.last.checked_add(1) }
     }
 }
 

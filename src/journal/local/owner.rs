@@ -1,7 +1,9 @@
 //! The thread that owns the store, and makes commits of requests.
 //!
 //! With an interval, requests that may be answered before their commit are, and the commit follows within the interval;
-//! whatever must not wait is committed at once, and takes along what came before it.
+//! whatever must not wait is committed at once, and takes along what came before it. Whether the interval is over is looked at
+//! before requests are taken, and after each of them: however much there is to do, what was answered does not wait for the
+//! end of it. The clock is read only while something was answered that is not committed.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,8 +30,10 @@ pub(super) struct Owner {
     broken: Option<JournalError>,
     /// How long an answer may come before its commit.
     interval: Option<Duration>,
-    /// When the oldest change was answered that is not committed.
-    owed_since: Option<Instant>,
+    /// By when what was answered and is not committed must be committed.
+    commit_by: Option<Instant>,
+    /// How long the last commit of a buffered journal took: by so much earlier the next one begins.
+    last_commit: Duration,
     /// The time of the last request.
     last: Option<Now>,
 }
@@ -44,7 +48,7 @@ enum Next {
 
 impl Owner {
     pub(super) fn new(plan: Plan, desk: Arc<Desk>, interval: Option<Duration>) -> Self {
-        Self { plan, desk, broken: None, interval, owed_since: None, last: None }
+        Self { plan, desk, broken: None, interval, commit_by: None, last_commit: Duration::ZERO, last: None }
     }
 
     /// Works until the journal is closed and nothing is owed.
@@ -74,8 +78,16 @@ impl Owner {
     }
 
     fn next(&self) -> Next {
+        // Before the lock, which a caller may hold for as long as its thread is not executed.
+        if self.must_commit() {
+            return Next::Commit;
+        }
         let mut queue = self.desk.queue();
         loop {
+            let left = self.commit_by.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Next::Commit;
+            }
             if !queue.requests.is_empty() {
                 queue.busy = true;
                 return Next::Requests(std::mem::take(&mut queue.requests));
@@ -83,15 +95,11 @@ impl Owner {
             if queue.closed {
                 return Next::End;
             }
-            let Some(since) = self.owed_since else {
+            let Some(left) = left else {
                 self.desk.rest(&mut queue);
                 queue = self.desk.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let left = self.interval.unwrap_or_default().saturating_sub(since.elapsed());
-            if left.is_zero() {
-                return Next::Commit;
-            }
             let waited = self.desk.work.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -112,7 +120,7 @@ impl Owner {
                     }
                     answer => answers.extend(answer),
                 }
-                if self.plan.changes() >= LARGEST_BATCH {
+                if self.plan.changes() >= LARGEST_BATCH || self.must_commit() {
                     broken = broken.or(self.commit(&mut answers));
                 }
             }
@@ -127,15 +135,26 @@ impl Owner {
 
     /// What is planned so far was answered for.
     fn owe(&mut self) {
-        if self.plan.owe() {
-            self.owed_since.get_or_insert_with(Instant::now);
+        if self.plan.owe() && self.commit_by.is_none() {
+            // A commit takes a while itself. It begins early enough to end in time, and not so early that it comes too often.
+            let interval = self.interval.unwrap_or_default();
+            let wait = interval.saturating_sub(self.last_commit.min(interval / 2));
+            self.commit_by = Instant::now().checked_add(wait);
         }
+    }
+
+    /// Whether what was answered has waited for as long as it may.
+    fn must_commit(&self) -> bool {
+        self.commit_by.is_some_and(|end| Instant::now() >= end)
     }
 
     /// Commits what was planned, and tells those who asked for it. Gives the error for those who come later.
     fn commit(&mut self, answers: &mut Vec<Answer>) -> Option<JournalError> {
-        self.owed_since = None;
+        let begun = self.commit_by.take().map(|_| Instant::now());
         let error = self.write().err();
+        if let Some(begun) = begun {
+            self.last_commit = begun.elapsed();
+        }
         if let Some(error) = &error {
             log_error!(error = %printable(&error), "a commit of the journal has failed");
             self.broken = Some(error.clone());

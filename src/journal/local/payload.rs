@@ -1,20 +1,22 @@
 //! How payloads that are too long for one record are written and read: piece by piece, between other requests.
 
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Local;
 use super::attempts::Fence;
 use super::pieces::PIECE;
-use super::plan::Plan;
+use super::plan::{Plan, damaged};
 use crate::journal::JournalError;
 use crate::journal::intent::Stored;
+use crate::journal::record::RecordError;
 use crate::outcome::LaunchId;
 
 /// How many pieces are committed or read together, so that a large payload holds nobody up.
 const PIECES_AT_ONCE: usize = 64;
 
-/// How many of such parts are asked for at once. They are read by one commit.
-const SLICES_AT_ONCE: usize = 64;
+/// How many such reads of one payload are asked for at once. The length of a payload stands in a record and may be nonsense: no
+/// more is asked for than this beyond what is there.
+const READS_AT_ONCE: usize = 16;
 
 impl Local {
     /// Writes a payload in pieces. That of an attempt only as long as this is the one that runs: who settles the launch
@@ -45,7 +47,8 @@ impl Local {
         Ok(Stored::InPieces(length))
     }
 
-    /// Reads a payload, wherever it stands.
+    /// Reads a payload, wherever it stands. Its pieces are as long as they were written, and together as long as is recorded;
+    /// anything else is damage.
     pub(super) async fn payload(
         &self,
         prefix: &'static [u8],
@@ -61,15 +64,27 @@ impl Local {
         let slices = (0..pieces).step_by(PIECES_AT_ONCE).map(|first| {
             let last = first.saturating_add(PIECES_AT_ONCE as u32).min(pieces);
             self.ask(move |plan, _| {
-                (first..last).map(|number| plan.piece(prefix, id, number)).collect::<Result<Vec<_>, _>>()
+                let mut slice = Vec::new();
+                for number in first..last {
+                    let piece = plan.piece(prefix, id, number)?;
+                    let left = length - u64::from(number) * PIECE as u64;
+                    if piece.len() as u64 != left.min(PIECE as u64) {
+                        return Err(other_length());
+                    }
+                    slice.extend(piece);
+                }
+                Ok(slice)
             })
         });
-        // In their order and not all at once: the length may be wrong, and then the first piece that is missing ends it.
-        let mut slices = stream::iter(slices).buffered(SLICES_AT_ONCE);
+        let mut slices = stream::iter(slices).buffered(READS_AT_ONCE);
         let mut payload = Vec::new();
-        while let Some(slice) = slices.next().await {
-            payload.extend(slice?.concat());
+        while let Some(slice) = slices.try_next().await? {
+            payload.extend(slice);
         }
-        Ok(payload)
+        if payload.len() as u64 == length && length > 0 { Ok(payload) } else { Err(other_length()) }
     }
+}
+
+fn other_length() -> JournalError {
+    damaged(RecordError::Damaged("the pieces of a payload are not as long as they were"))
 }

@@ -7,12 +7,13 @@ use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sled::{Batch, Config, Db, Error, Tree};
 
 use super::directory::private_file;
-use super::durable;
+use super::watermark::NO_NUMBER;
+use super::{durable, reading};
 use crate::journal::failpoint::hit;
 use crate::journal::store::Each;
 use crate::journal::{JournalError, JournalErrorKind};
@@ -54,15 +55,18 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the database in a directory, or makes one there.
+    /// Opens the database in a directory, or makes one there. All of its files are read first, to their ends.
     pub(super) fn open(path: &Path, journal: &Path) -> Result<Self, JournalError> {
+        refuse_early_clock(SystemTime::now())?;
+        reading::read_through(path, journal)?;
         clear_interrupted_opening(path)?;
         let file =
             private_file().create(true).truncate(false).read(true).write(true).open(path.join(FILE))?;
         let start = Instant::now();
         let (db, counts) = loop {
-            let config = Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
             let opened = guarded(|| {
+                let config =
+                    Config::new().path(path).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_EVERY_MS));
                 let db = config.open()?;
                 let counts = db.open_tree(COUNTS)?;
                 Ok((db, counts))
@@ -80,9 +84,14 @@ impl Database {
         Ok(Self { db, counts, file, path: path.to_owned(), journal: journal.to_owned() })
     }
 
-    /// Whether there is a database in a directory.
+    /// Whether there is a database in a directory, as far as that can be seen.
     pub(super) fn exists(path: &Path) -> bool {
         path.join(FILE).is_file()
+    }
+
+    /// Whether there is a database in a directory.
+    pub(super) fn is_there(path: &Path) -> Result<bool, JournalError> {
+        reading::is_there(&path.join(FILE))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -156,7 +165,12 @@ impl Database {
     pub(super) fn commits(&self) -> Result<u64, JournalError> {
         let value = guarded(|| self.counts.get(COMMITS))?;
         let number = |bytes: sled::IVec| <[u8; 8]>::try_from(&*bytes).ok().map(u64::from_be_bytes);
-        Ok(value.and_then(number).unwrap_or(0))
+        let commits = value.and_then(number).unwrap_or(0);
+        if commits >= NO_NUMBER {
+            let what = "the store counts more commits than there can be";
+            return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));
+        }
+        Ok(commits)
     }
 
     /// Copies all pairs of another database into this one.
@@ -244,6 +258,15 @@ fn is_half_a_snapshot(name: &str) -> bool {
     })
 }
 
+/// sled cannot be used with a clock that is before 1970: it panics.
+fn refuse_early_clock(now: SystemTime) -> Result<(), JournalError> {
+    if now >= UNIX_EPOCH {
+        return Ok(());
+    }
+    let what = "the clock of the machine is before 1970, where sled does not open: set the clock, and open the journal again";
+    Err(JournalError::new(JournalErrorKind::Io).because(what))
+}
+
 /// Calls sled. A panic of its becomes an error.
 fn guarded<T>(code: impl FnOnce() -> sled::Result<T>) -> Result<T, JournalError> {
     // After a panic the database is dropped or reported as failed, whatever state it is in.
@@ -273,7 +296,7 @@ fn from_panic(panic: Box<dyn Any + Send>) -> JournalError {
     };
     let kind = if text.contains("StorageFull") {
         JournalErrorKind::DiskFull
-    } else if text.contains("Os {") || text.contains("Io(") {
+    } else if ["Os {", "Io(", "SystemTimeError"].iter().any(|no_damage| text.contains(no_damage)) {
         JournalErrorKind::Io
     } else {
         JournalErrorKind::Corrupt

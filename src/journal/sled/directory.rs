@@ -161,17 +161,21 @@ impl Directory {
         }
     }
 
-    pub(super) fn is_marked_not_synced(&self) -> bool {
-        names::is_file(&self.path().join(NOT_SYNCED))
+    /// Whether there is such a note, in whichever form: where every sync fails, it is not renamed.
+    pub(super) fn is_marked_not_synced(&self) -> Result<bool, JournalError> {
+        Ok(self.entries()?.iter().any(|(_, what)| *what == Entry::NotSynced))
     }
 
     /// Removes the note: what it is about is gone.
     pub(super) fn unmark_not_synced(&self) -> Result<(), JournalError> {
-        if self.is_marked_not_synced() {
-            durable::remove_file(&self.path().join(NOT_SYNCED))?;
-            durable::sync_directory(self.path())?;
+        let mut removed = false;
+        for (name, what) in self.entries()? {
+            if what == Entry::NotSynced {
+                durable::remove_file(&self.path().join(name))?;
+                removed = true;
+            }
         }
-        Ok(())
+        if removed { durable::sync_directory(self.path()) } else { Ok(()) }
     }
 }
 

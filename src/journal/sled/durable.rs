@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::directory::private_file;
 use super::names;
+use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
 
 /// What a failed sync means, whatever its cause: the kernel has given up on data that it still shows to readers.
@@ -43,7 +44,7 @@ pub(super) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<()
     // Made anew, so that nothing is written through a link.
     let mut file = private_file().create_new(true).write(true).open(&new)?;
     file.write_all(content)?;
-    file.sync_all().map_err(not_synced)?;
+    hit("store.replace.fsync", directory).and_then(|()| file.sync_all()).map_err(not_synced)?;
     fs::rename(&new, directory.join(name))?;
     sync_directory(directory)
 }

@@ -10,7 +10,7 @@
 //! | `watermark` | which store counts, and how much it must at least know ([`watermark`]) |
 //! | `progress` | how many commits there were at least; 12 bytes, overwritten after each |
 //! | `store-N` | sled's files, and the two logs. N grows when the live records are copied to fresh files ([`renewal`]) |
-//! | `not-synced` | a sync failed: the files of the store are to be copied before they are trusted again |
+//! | `not-synced` | a sync failed: the files of the store are to be copied before they are trusted again. `not-synced.new` says the same |
 //! | `quarantined` | the store was damaged and set aside: nothing is opened here before an operator decides ([`quarantine`]) |
 //! | `damaged-N` | a damaged store that was set aside; never removed |
 //! | `import-ID` | a journal that is being imported ([`draft`]) |
@@ -32,6 +32,9 @@
 //! - It opens empty, or without its latest records, where it should say that it is damaged: commits are counted in the
 //!   store and beside it, so that a store that knows of fewer is noticed.
 //! - A kill while it opens leaves files that prevent the next opening: they are removed before.
+//! - It takes an error of reading for the end of its log, and overwrites what follows: all of its files are read to their ends
+//!   before it opens them ([`reading`]).
+//! - It panics where the clock is before 1970: it is not opened then.
 //! - Its file hardly shrinks: it is copied at an opening when most of it is dead.
 //! - Only its thread for regular flushes collects garbage: that one stays on. It also writes by itself, which is
 //!   why a handle is dropped, not only left alone, after a commit has failed.
@@ -47,6 +50,7 @@ mod names;
 mod opened;
 mod opening;
 mod quarantine;
+mod reading;
 mod recent;
 mod renewal;
 mod rescue;

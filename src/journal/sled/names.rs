@@ -33,6 +33,8 @@ pub(super) enum Entry {
     Lock,
     Watermark,
     Progress,
+    /// The note that a sync failed. One that was to replace it, or to become it, says the same: where every sync fails, it is
+    /// not renamed.
     NotSynced,
     /// The note that a store was set aside.
     Quarantined,
@@ -62,8 +64,10 @@ impl Entry {
                 NOT_SYNCED => Some(Self::NotSynced),
                 QUARANTINED => Some(Self::Quarantined),
                 _ => {
-                    let replaced = [WATERMARK, NOT_SYNCED, QUARANTINED];
-                    replaced.iter().any(|file| is_replacement(name, file)).then_some(Self::Replacement)
+                    let replaces = |file| is_replacement(name, file);
+                    let note = replaces(NOT_SYNCED).then_some(Self::NotSynced);
+                    let other = || [WATERMARK, QUARANTINED].into_iter().any(replaces).then_some(Self::Replacement);
+                    note.or_else(other)
                 }
             }
         } else if is.is_dir() {

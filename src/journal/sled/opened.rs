@@ -93,15 +93,17 @@ impl Opened {
             self.end_checkpoint(told)?;
         }
         let number = self.commits.saturating_add(1);
-        if !self.log.append(number, batch)? {
-            // There is room at the beginning of the other one.
+        // It may have been acknowledged already, and sled may take long: no commit waits for that before it is durable.
+        let busy = !matches!(self.state, State::Idle(_));
+        if !self.log.append(number, batch, busy)? {
+            // There is room at the beginning of the other one, at once.
             self.begin_checkpoint()?;
-            self.log.append(number, batch)?;
+            self.log.append(number, batch, true)?;
         }
         self.commits = number;
         self.recent.note(batch);
         let idle = matches!(self.state, State::Idle(_));
-        if self.recent.len() >= if idle { CHECKPOINT } else { MOST_RECENT } {
+        if self.log.is_full() || self.recent.len() >= if idle { CHECKPOINT } else { MOST_RECENT } {
             self.begin_checkpoint()?;
         }
         self.progress.write(number);

@@ -8,24 +8,29 @@ use super::log::{Log, Logged};
 use super::opened::{self, Opened};
 use super::renewal::{self, Compaction};
 use super::watermark::{Progress, Watermark};
-use super::{durable, quarantine};
+use super::{durable, quarantine, reading};
 use crate::journal::failpoint::hit;
 use crate::journal::{JournalError, JournalErrorKind};
-
-/// More commits than these were not made by a journal, and would leave no room for those that follow.
-const MOST_COMMITS: u64 = u64::MAX >> 1;
 
 /// Opens the store of a directory that is ours. What is damaged is set aside.
 pub(super) fn open(directory: &Directory, compaction: Compaction) -> Result<Opened, JournalError> {
     quarantine::refuse(directory)?;
     attempt(directory, compaction).map_err(|error| match error.kind() {
-        JournalErrorKind::Corrupt => quarantine::set_aside(directory, error),
+        JournalErrorKind::Corrupt => set_aside(directory, error),
         JournalErrorKind::NotSynced => {
             directory.mark_not_synced();
             error.at(directory.path())
         }
         _ => error.at(directory.path()),
     })
+}
+
+/// Sets a store aside that was found damaged, if all of it can be read: what sled takes for damage may be an error of reading.
+pub(super) fn set_aside(directory: &Directory, error: JournalError) -> JournalError {
+    match reading::read_all(directory) {
+        Ok(()) => quarantine::set_aside(directory, error),
+        Err(unreadable) => unreadable.at(directory.path()),
+    }
 }
 
 fn attempt(directory: &Directory, compaction: Compaction) -> Result<Opened, JournalError> {
@@ -62,27 +67,31 @@ fn declare(directory: &Directory) -> Result<Watermark, JournalError> {
 /// Opens the store that counts, which must be there.
 fn existing(directory: &Directory, mark: Watermark) -> Result<Database, JournalError> {
     let path = directory.store(mark.store);
-    if !Database::exists(&path) {
+    if !Database::is_there(&path)? {
         return Err(
             JournalError::new(JournalErrorKind::Corrupt).because("the files of the store are missing")
         );
     }
+    // All of it is read before sled may write.
+    let logged = Logged::read(&path, directory.path())?;
+    let progress = Progress::read(directory.path())?;
     let database = Database::open(&path, directory.path())?;
-    let checked = check(directory, &database, mark);
+    let checked = check(directory, &database, mark, &logged, progress);
     Ok(database.or_close(checked)?.0)
 }
 
 /// Tells sled what only the logs have. A store that knows of fewer commits than there were has lost records.
-fn check(directory: &Directory, database: &Database, mark: Watermark) -> Result<(), JournalError> {
+fn check(
+    directory: &Directory,
+    database: &Database,
+    mark: Watermark,
+    logged: &Logged,
+    progress: u64,
+) -> Result<(), JournalError> {
     hit("store.open.opened", directory.path())?;
-    let logged = Logged::read(database.path())?;
-    let known = opened::replay(database, &logged)?;
+    let known = opened::replay(database, logged)?;
     hit("store.open.replayed", directory.path())?;
-    let expected = mark.commits.max(logged.last()).max(Progress::read(directory.path())?);
-    if known > MOST_COMMITS {
-        let what = format!("the store counts {known} commits, and no store has had as many");
-        return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));
-    }
+    let expected = mark.commits.max(logged.last(known)).max(progress);
     if known < expected {
         let what = format!("the store knows of {known} commits, and there were at least {expected}");
         return Err(JournalError::new(JournalErrorKind::Corrupt).because(what));

@@ -39,7 +39,7 @@ pub(super) fn reason(
     database: &Database,
     compaction: Compaction,
 ) -> Result<Option<Reason>, JournalError> {
-    if directory.is_marked_not_synced() {
+    if directory.is_marked_not_synced()? {
         return Ok(Some(Reason::NotSynced));
     }
     let size = database.file_size()?;

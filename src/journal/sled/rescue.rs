@@ -57,13 +57,15 @@ impl Rescue {
             None => latest(&directory)?,
         };
         let (copy, database) = open_copy(&store, directory.path())?;
-        let (logged, unread) = match Logged::read(database.path()) {
+        let (logged, unread) = match Logged::read(database.path(), directory.path()) {
             Ok(logged) => (logged, None),
             Err(error) => (Logged::default(), Some(format!("the latest commits: {error:#}"))),
         };
         let known = opened::replay(&database, &logged)?;
-        let expected =
-            mark.map_or(0, |mark| mark.commits).max(logged.last()).max(Progress::read(directory.path())?);
+        let expected = mark
+            .map_or(0, |mark| mark.commits)
+            .max(logged.last(known))
+            .max(Progress::read(directory.path())?);
         let fewer = (known < expected).then(|| {
             format!(
                 "the store knows of {known} commits where there were {expected}: what came later is missing"

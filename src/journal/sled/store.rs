@@ -8,7 +8,6 @@ use super::claim::Closing;
 use super::directory::Directory;
 use super::opened::Opened;
 use super::opening;
-use super::quarantine;
 use super::renewal::Compaction;
 use crate::journal::store::{Change, Each, Store};
 use crate::journal::{JournalError, JournalErrorKind};
@@ -98,7 +97,7 @@ impl SledStore {
         };
         if self.damaged.take() {
             let error = JournalError::new(JournalErrorKind::Corrupt).because("records could not be read");
-            return Err(quarantine::set_aside(&self.directory, error));
+            return Err(opening::set_aside(&self.directory, error));
         }
         closed
     }

@@ -16,17 +16,23 @@
 //! checksum over it, 12 bytes. A power cut may leave an older one, or none that can be read, and then the other file counts;
 //! it is never ahead of the store, because it is written when the store has been synced.
 
-use std::fs::{self, File};
-use std::io::{self, Seek, Write};
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use super::directory::{close_to_others, private_file};
-use super::durable;
 use super::names::{PROGRESS, WATERMARK};
+use super::{durable, reading};
 use crate::journal::{JournalError, JournalErrorKind};
 
 const MAGIC: &str = "sortie journal";
 const FORMAT: u32 = 1;
+
+/// The first number that no commit and no store has: at a million commits in a second it would take nine years to get there.
+pub(super) const NO_NUMBER: u64 = 1 << 48;
+
+/// How long the file `watermark` can be, in bytes, whatever a newer version writes into it.
+const LONGEST: usize = 4096;
 
 /// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +49,8 @@ impl Watermark {
 
     /// Reads the file, if it is there.
     pub(super) fn read(directory: &Path) -> Result<Option<Self>, JournalError> {
-        match fs::read(directory.join(WATERMARK)) {
-            Ok(content) => Self::parse(&content).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let content = reading::read(&directory.join(WATERMARK), LONGEST, directory)?;
+        content.map(|content| Self::parse(&content)).transpose()
     }
 
     /// Writes the file. It is durable when this returns.
@@ -72,7 +75,8 @@ impl Watermark {
         }
         let mut number = |name: &str| {
             let line = lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            line.and_then(|number| number.parse::<u64>().ok()).ok_or_else(damaged)
+            let number = line.and_then(|number| number.parse::<u64>().ok());
+            number.filter(|number| *number < NO_NUMBER).ok_or_else(damaged)
         };
         if number("format")? > u64::from(FORMAT) {
             return Err(JournalError::new(JournalErrorKind::NewerFormat));
@@ -80,6 +84,9 @@ impl Watermark {
         Ok(Self { store: number("store")?, commits: number("commits")? })
     }
 }
+
+/// The length of the file `progress`.
+const LENGTH: usize = 12;
 
 /// The file `progress`.
 #[derive(Debug)]
@@ -96,12 +103,9 @@ impl Progress {
 
     /// The count that is there. 0 if there is none that can be read.
     pub(super) fn read(directory: &Path) -> Result<u64, JournalError> {
-        let content = match fs::read(directory.join(PROGRESS)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            result => result?,
-        };
+        let content = reading::read(&directory.join(PROGRESS), LENGTH, directory)?.unwrap_or_default();
         let count = content.first_chunk::<8>().copied().map(u64::from_le_bytes);
-        Ok(count.filter(|count| content == encode(*count)).unwrap_or(0))
+        Ok(count.filter(|count| *count < NO_NUMBER && content == encode(*count)).unwrap_or(0))
     }
 
     /// Overwrites the count. An older one is a worse bound and does no harm, so what goes wrong here is of no interest.
@@ -116,8 +120,8 @@ impl Progress {
     }
 }
 
-fn encode(commits: u64) -> [u8; 12] {
-    let mut bytes = [0; 12];
+fn encode(commits: u64) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
     let (count, sum) = bytes.split_at_mut(8);
     count.copy_from_slice(&commits.to_le_bytes());
     sum.copy_from_slice(&crc32fast::hash(count).to_le_bytes());
