@@ -171,11 +171,6 @@ impl Sample {
         true
     }
 
-    /// The record of an epoch.
-    pub fn epoch(number: u64) -> Vec<u8> {
-        record::seal(Kind::Epoch, b"e", &number).unwrap_or_default()
-    }
-
     /// The record of the launch under a key.
     pub fn record(&self, key: &[u8]) -> Vec<u8> {
         record::seal(Kind::Head, key, &self.0).unwrap_or_default()

@@ -215,7 +215,7 @@ async fn an_epoch_that_no_journal_has_had_is_replaced_by_one_that_fences_all_att
         assert_eq!(sample.apply("start 6", 1_700_000_000_000), "running 1");
         shelf
             .store()
-            .commit(&[(b"e", Some(&Sample::epoch(epoch))), (&key, Some(&sample.record(&key)))])
+            .commit(&[(b"e", Some(&Sample::epoch(b"e", epoch))), (&key, Some(&sample.record(&key)))])
             .unwrap();
         for life in 0..3 {
             let (system, agent, calls) = start(shelf.journal()).await;

@@ -152,6 +152,7 @@ async fn payloads_stand_neither_in_debug_nor_in_the_log() {
         key: None,
         input: secret.clone(),
         terms: Terms::default(),
+        suspect: false,
     };
     let record = ticket.record().await.unwrap();
     for text in [
