@@ -77,7 +77,7 @@ where
         let thread = tokio::task::spawn_blocking(move || {
             let body = ticket.redeem()?;
             let (run, input) = (run.get()?, input.take()?);
-            let result = contain(|| run(input, cx)).map(|result| Contained::new(result));
+            let result = contain(|| run(input, cx)).map(Contained::new);
             drop(body);
             Some(result)
         });
