@@ -1,7 +1,6 @@
 //! Actors of the user's: what makes them, what they are asked by, their handlers and their states.
 
 use std::panic::panic_any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -37,7 +36,7 @@ fn everywhere() -> impl Iterator<Item = At> {
 /// An actor of which the first that is made is hostile.
 struct Wild(Option<At>);
 
-struct Ask(u32, RpcReplyPort<(u32, Option<Bomb>)>);
+struct Ask(u32, Port);
 #[cfg(feature = "cluster")]
 impl ractor::Message for Ask {}
 
@@ -85,28 +84,30 @@ impl Actor for Wild {
     }
 }
 
-/// What makes these actors, and what they are asked by.
-fn parts(
-    at: At,
-) -> (
-    impl Fn() -> (Wild, ()) + Send + Sync + 'static,
-    impl Fn(u32, RpcReplyPort<(u32, Option<Bomb>)>) -> Ask + Send + Sync + 'static,
-) {
-    let (made, asked) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
-    let make = move || {
+/// What makes these actors.
+fn make(at: At) -> impl Fn() -> (Wild, ()) + Send + Sync + 'static {
+    let made = AtomicUsize::new(0);
+    move || {
         let is_first = made.fetch_add(1, Ordering::SeqCst) == 0;
         if is_first && at == At::Make {
             panic_any(Bomb);
         }
         (Wild(is_first.then_some(at)), ())
-    };
-    let message = move |n, port| {
+    }
+}
+
+/// An answer.
+type Port = RpcReplyPort<(u32, Option<Bomb>)>;
+
+/// What they are asked by.
+fn message(at: At) -> impl Fn(u32, Port) -> Ask + Send + Sync + 'static {
+    let asked = AtomicUsize::new(0);
+    move |n, port| {
         if asked.fetch_add(1, Ordering::SeqCst) == 0 && at == At::Message {
             panic_any(Bomb);
         }
         Ask(n, port)
-    };
-    (make, message)
+    }
 }
 
 /// Takes an answer apart: what is hostile in it is not dropped.
@@ -118,8 +119,7 @@ fn value((n, bomb): (u32, Option<Bomb>)) -> u32 {
 #[tokio::test(start_paused = true)]
 async fn an_actor_within_a_run_costs_its_own_attempt() {
     for at in everywhere() {
-        let (make, message) = parts(at);
-        let agent = actor::spawned("wild", make, message);
+        let agent = actor::spawned("wild", make(at), message(at));
         let outcomes =
             leaves_no_task(foreach(0..4, agent).concurrency(1).timeout(60 * SECOND).settled()).await;
         let failed: Vec<_> = (0..4).filter(|n| outcomes[*n].is_err()).collect();
@@ -133,12 +133,12 @@ async fn an_actor_within_a_run_costs_its_own_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_resident_costs_its_own_call_and_is_restarted() {
     for at in everywhere() {
-        let (make, message) = parts(at);
         let mut builder = System::builder();
-        let wild = builder
-            .supervisor("wild")
-            .intensity(Intensity::new(5, SECOND))
-            .resident(actor::resident("wild", make, message));
+        let wild = builder.supervisor("wild").intensity(Intensity::new(5, SECOND)).resident(actor::resident(
+            "wild",
+            make(at),
+            message(at),
+        ));
         let agent: AgentRef<u32, (u32, Option<Bomb>)> = wild;
         // The first start is a part of that of the system.
         if matches!(at, At::Make | At::PreStart | At::PreStartError(_)) {

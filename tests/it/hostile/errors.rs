@@ -304,10 +304,10 @@ fn an_error_whose_display_never_returns_costs_its_own_attempt() {
         let system = builder.start().await.unwrap();
         let ticket = system.launch(&agent, ()).await.unwrap();
         sleep(SECOND / 2).await;
-        innocents_run(&system, &innocent).await;
         release.send(()).unwrap();
         let failure = ticket.result_within(60 * SECOND).await.unwrap().unwrap_err();
         assert!(matches!(failure.cause(), Cause::TimedOut { .. }), "{failure:#}");
+        innocents_run(&system, &innocent).await;
         is_well(&system);
     });
 }
