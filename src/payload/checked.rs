@@ -36,18 +36,18 @@ impl<T: Serialize + ?Sized> Serialize for Within<'_, '_, T> {
 }
 
 /// The numbers of the calls.
-mod call {
+pub(super) mod call {
     pub(super) const BOOL: u64 = 1;
     pub(super) const I8: u64 = 2;
     pub(super) const I16: u64 = 3;
     pub(super) const I32: u64 = 4;
     pub(super) const I64: u64 = 5;
-    pub(super) const I128: u64 = 6;
+    pub(in crate::payload) const I128: u64 = 6;
     pub(super) const U8: u64 = 7;
     pub(super) const U16: u64 = 8;
     pub(super) const U32: u64 = 9;
     pub(super) const U64: u64 = 10;
-    pub(super) const U128: u64 = 11;
+    pub(in crate::payload) const U128: u64 = 11;
     pub(super) const F32: u64 = 12;
     pub(super) const F64: u64 = 13;
     pub(super) const CHAR: u64 = 14;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::canonical;
-use super::checked::Checked;
+use super::checked::{Checked, call};
 use super::compare::compare;
 use super::error::{DecodeError, EncodeError, cut};
 use super::sink::Sink;
@@ -58,18 +58,18 @@ pub(crate) fn encode_value<T: Serialize + DeserializeOwned>(value: &T) -> Result
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     match contain(|| serde_json::from_slice(bytes).map_err(|error| DecodeError::new(bytes, &error))) {
         Ok(read) => read,
-        Err(panic) => Err(DecodeError(cut(&format!("its `Deserialize` has panicked: {panic}")))),
+        Err(panic) => Err(DecodeError::of(&format!("its `Deserialize` has panicked: {panic}"))),
     }
 }
 
 /// Reads a value out of a `Value`.
 pub(crate) fn decode_value<T: DeserializeOwned>(value: Value) -> Result<T, DecodeError> {
     if !is_shallow(&value) {
-        return Err(DecodeError("it is nested deeper than JSON is read".to_owned()));
+        return Err(DecodeError::of("it is nested deeper than JSON is read"));
     }
-    match contain(|| serde_json::from_value(value).map_err(|error| DecodeError(cut(&error.to_string())))) {
+    match contain(|| serde_json::from_value(value).map_err(|error| DecodeError::of(&error.to_string()))) {
         Ok(read) => read,
-        Err(panic) => Err(DecodeError(cut(&format!("its `Deserialize` has panicked: {panic}")))),
+        Err(panic) => Err(DecodeError::of(&format!("its `Deserialize` has panicked: {panic}"))),
     }
 }
 
@@ -89,7 +89,7 @@ fn checked<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Result<(
     let again = match sink.with_text(decode) {
         // Dropped by itself, whatever follows: it is a value of the user's.
         Ok(again) => Contained::new(again),
-        Err(error) => return Err(sink.loss().unwrap_or_else(|| unreadable(&error))),
+        Err(error) => return Err(sink.loss().unwrap_or_else(|| unreadable(value, &error))),
     };
     let is_same = |again: &T| {
         sink.with_text(|text| {
@@ -126,8 +126,28 @@ pub(super) fn write<T: Serialize>(value: &T, sink: &Sink<'_>) -> Result<(), Enco
     }
 }
 
+/// Why a value whose JSON is not read cannot be written.
 #[cold]
-fn unreadable(error: &DecodeError) -> EncodeError {
+fn unreadable<T: Serialize>(value: &T, error: &DecodeError) -> EncodeError {
+    // Types that serde buffers (tagged, flattened, untagged) do not read integers of 128 bits, and the error says neither
+    // that nor where they are: it is the last one before the reading ended.
+    let sink = Sink::recording(usize::MAX);
+    if write(value, &sink).is_ok() {
+        let (text, calls) = sink.into_parts();
+        let is_long = |position: usize| {
+            let rest = text.get(position..).unwrap_or_default();
+            let length = rest.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9')).unwrap_or(rest.len());
+            let number = rest.get(..length).and_then(|number| std::str::from_utf8(number).ok());
+            number.is_some_and(|number| number.parse::<i64>().is_err() && number.parse::<u64>().is_err())
+        };
+        let mut before = calls.iter().rev().filter(|(position, call)| {
+            *position < error.offset && matches!(*call, call::I128 | call::U128)
+        });
+        if let Some((position, _)) = before.find(|(position, _)| error.text().contains("128") || is_long(*position)) {
+            let what = "an integer of 128 bits is not read back in a tagged, flattened or untagged type";
+            return EncodeError::at(&text, *position, &format!("{what} ({error})"));
+        }
+    }
     EncodeError::Unfit(format!("it could not be read back: {error}"))
 }
 

@@ -38,13 +38,17 @@ impl std::error::Error for EncodeError {}
 
 /// Why JSON is not read as a value. The text names the path in the JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DecodeError(pub(super) String);
+pub(crate) struct DecodeError {
+    text: String,
+    /// How far the reading had come at least when it was found.
+    pub(super) offset: usize,
+}
 
 impl DecodeError {
     #[cold]
     pub(super) fn new(text: &[u8], error: &serde_json::Error) -> Self {
         let offset = match error.line() {
-            0 => return Self(cut(&error.to_string())),
+            0 => return Self::of(&error.to_string()),
             line => {
                 let before = text.split_inclusive(|byte| *byte == b'\n').take(line - 1).map(<[u8]>::len);
                 before.sum::<usize>() + error.column().saturating_sub(1)
@@ -52,13 +56,23 @@ impl DecodeError {
         };
         let what = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());
-        Self(located(text, offset, what.strip_suffix(&position).unwrap_or(&what)))
+        Self { text: located(text, offset, what.strip_suffix(&position).unwrap_or(&what)), offset }
+    }
+
+    /// An error of the value as a whole.
+    #[cold]
+    pub(super) fn of(what: &str) -> Self {
+        Self { text: cut(what), offset: 0 }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -229,8 +229,10 @@ impl<'e> Sink<'e> {
 
     #[cold]
     fn count(&self, end: usize) -> io::Result<()> {
-        self.len.set(end);
-        if end > self.limit.saturating_mul(COUNTED) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        let most = self.limit.saturating_mul(COUNTED);
+        // A `Serialize` may go on after an error.
+        self.len.set(end.min(most.saturating_add(1)));
+        if end > most { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 

@@ -78,13 +78,14 @@ enum Untagged {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_integers_in_types_that_buffer_are_refused_and_short_ones_are_not() {
-    refused(Tagged::Move { account: u128::MAX }, &["read back"]).await;
-    refused(of([Tagged::Debt { cents: i128::MIN }]), &["`.items[0]`"]).await;
-    refused(Flat { name: "a".to_owned(), rest: Rest { account: u128::MAX } }, &["read back"]).await;
-    refused(of([Untagged::Name("a".to_owned()), Untagged::Account(u128::MAX)]), &["`.items[1]`"]).await;
-    let scene = scene().await;
-    assert!(matches!(scene.arrives(Tagged::Move { account: 7 }).await, Tagged::Move { account: 7 }));
+async fn long_integers_in_types_that_buffer_are_refused_with_their_path() {
+    refused(Tagged::Move { account: u128::MAX }, &["`.account`", "128 bits"]).await;
+    refused(of([Tagged::Debt { cents: i128::MIN }]), &["`.items[0].cents`", "128 bits"]).await;
+    refused(Flat { name: "a".to_owned(), rest: Rest { account: u128::MAX } }, &["`.account`", "128 bits"]).await;
+    let names = || of([Untagged::Name("a".to_owned()), Untagged::Account(u128::MAX), Untagged::Account(1)]);
+    refused(names(), &["`.items[1]`", "128 bits"]).await;
+    refused((u128::MAX, names()), &["`[1].items[1]`", "128 bits"]).await;
+    scene().await.arrives((u128::MAX, vec![Some(i128::MIN)])).await;
 }
 
 #[tokio::test(start_paused = true)]
