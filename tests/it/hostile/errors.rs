@@ -303,7 +303,8 @@ fn an_error_whose_display_never_returns_costs_its_own_attempt() {
         let innocent = builder.register(innocent());
         let system = builder.start().await.unwrap();
         let ticket = system.launch(&agent, ()).await.unwrap();
-        sleep(SECOND / 2).await;
+        // A body that does not yield is found out within a second.
+        sleep(3 * SECOND).await;
         release.send(()).unwrap();
         let failure = ticket.result_within(60 * SECOND).await.unwrap().unwrap_err();
         assert!(matches!(failure.cause(), Cause::TimedOut { .. }), "{failure:#}");
