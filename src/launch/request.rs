@@ -5,7 +5,6 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use super::error::{LaunchError, LaunchErrorKind};
 use super::key;
 use super::launcher::Admitted;
@@ -16,6 +15,7 @@ use crate::journal::{Appended, Delivery, Due, Intent, Journal, JournalError, Jou
 use crate::payload::{EncodeError, Encoded, encode_input};
 use crate::policy::Restart;
 use crate::user_code::discard;
+use futures::future::BoxFuture;
 
 /// How long the name of a lane may be, in bytes: it stands in the record of each of its launches.
 const LONGEST_LANE: usize = 256;

@@ -1,6 +1,5 @@
 //! What a system tells of launches that were made: as a list, and one by its id, its key, or the name of its result.
 
-
 use super::System;
 use crate::agent::{AgentRef, Payload};
 use crate::journal::{JournalError, LaunchFilter};
