@@ -16,6 +16,8 @@ impl AgentContext {
     /// If its input has changed meanwhile, the ticket says [so](crate::Ticket::input_differs), and the child keeps the input
     /// that it was recorded with.
     ///
+    /// Within one attempt, a label names one launch of an agent: another input under it is an error that names the label.
+    ///
     /// A child is found as long as it is kept: give it a [retention](Launch::retain) longer than its parent may take.
     ///
     /// Positions count in the order in which the agent's code begins its runs and launches. Where that order may change from

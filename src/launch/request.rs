@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
+
 use super::error::{LaunchError, LaunchErrorKind};
 use super::key;
 use super::launcher::Admitted;
@@ -25,6 +26,14 @@ const LONGEST_LANE: usize = 256;
 /// The `Ok` means that the intent is as durable as the journal makes it; with a
 /// [`SledJournal`](crate::SledJournal), it is on disk. From then on the launch does not depend on its caller, nor on its
 /// process: it is run until an outcome is recorded or its attempts are spent.
+///
+/// The input is recorded as JSON, exactly as its `Serialize` writes it. It is written, read back and compared when the launch is
+/// made; one that would not return as the same input is refused as [`BadInput`](LaunchErrorKind::BadInput), with the path to
+/// what is lost: NaN and infinities, a `Some` that is written as `null` (`Some(None)`, `Some(())`), integers of 128 bits in
+/// tagged, flattened or untagged types, variants of untagged enums that would return as others, and what is nested deeper than
+/// 127 levels. An output is checked in the same way when the body has run, and one that does not return is a fatal failure
+/// with the code `bad_output`. JSON cannot tell apart variants of an untagged enum with the same content, nor orders of arrays
+/// in types that hash: two equal inputs that hold a `HashSet` may count as different under a key.
 ///
 /// What the agent's reference says of timeouts and restarts is recorded with the launch, and holds for it from then on, also
 /// after the agent was changed; the launch itself may say otherwise. Without a restart policy it gets 5 attempts, with the
@@ -100,6 +109,9 @@ impl<O> Launch<O> {
     /// A name for this launch among those of the attempt that makes it, of 1 to 256 bytes; see
     /// [`AgentContext::launch`](crate::AgentContext::launch). It has no effect on a launch with a [key](Launch::key), nor on
     /// one that comes from outside of an attempt.
+    ///
+    /// Within an attempt, a label names one launch of an agent: a second one with the same input gives the same ticket, and with
+    /// another input it is [`LabelConflict`](LaunchErrorKind::LabelConflict).
     ///
     /// # Panics
     /// If the `Display` of the label panics or fails.

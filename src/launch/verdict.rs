@@ -70,7 +70,9 @@ impl<O: Payload> Agent for HookView<O> {
                 let encoded = encode(&output, limit);
                 discard(output);
                 Verdict::Settle(encoded.map_err(|error| {
-                    AgentError::fatal(format!("the output to settle with cannot be recorded as JSON: {error}"))
+                    AgentError::fatal(format!(
+                        "the output to settle with cannot be recorded as JSON: {error}"
+                    ))
                 })?)
             }
             Verdict::Discard => Verdict::Discard,

@@ -27,7 +27,11 @@ pub(super) const MARKED: usize = 8;
 /// The canonical form of a payload; `None` if it has none, because a string in it is no text or it is nested too deep.
 /// `raw` says whether there may be text in it that serde_json has not written.
 pub(super) fn of(text: &[u8], raw: bool) -> Option<Cow<'_, [u8]>> {
-    if raw { sorted(&normal(text)?, false).map(|form| Cow::Owned(form.into_owned())) } else { sorted(text, false) }
+    if raw {
+        sorted(&normal(text)?, false).map(|form| Cow::Owned(form.into_owned()))
+    } else {
+        sorted(text, false)
+    }
 }
 
 /// The same for two values that are to be compared, with the calls that have written each value before it. If `loose`, the

@@ -25,12 +25,18 @@ pub(crate) struct Encoded {
 /// The value is refused if something in it has no JSON (such as NaN, or a `Some` that is written as `null`) and does not return
 /// by what the type makes of it, if it is nested deeper than it can be read, if it cannot be read, or if what is read is
 /// another value. A panic in the user's code is such an error.
-pub(crate) fn encode<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Result<Vec<u8>, EncodeError> {
+pub(crate) fn encode<T: Serialize + DeserializeOwned>(
+    value: &T,
+    limit: usize,
+) -> Result<Vec<u8>, EncodeError> {
     checked(value, limit).map(|(bytes, _)| bytes)
 }
 
 /// The same, with the digest.
-pub(crate) fn encode_input<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Result<Encoded, EncodeError> {
+pub(crate) fn encode_input<T: Serialize + DeserializeOwned>(
+    value: &T,
+    limit: usize,
+) -> Result<Encoded, EncodeError> {
     let (bytes, noted) = checked(value, limit)?;
     let digest = canonical_digest(value, &bytes, &noted);
     Ok(Encoded { bytes, digest })
@@ -43,7 +49,8 @@ pub(crate) fn encode_value<T: Serialize + DeserializeOwned>(value: &T) -> Result
     let shown = shown.and_then(|shown| shown).map_err(|error| EncodeError::Unfit(cut(&error)))?;
     if noted.raw {
         // Typed numbers are kept or refused; those in raw text may be longer than a `Value` holds.
-        let written = serde_json::to_vec(&shown).map_err(|error| EncodeError::Unfit(cut(&error.to_string())))?;
+        let written =
+            serde_json::to_vec(&shown).map_err(|error| EncodeError::Unfit(cut(&error.to_string())))?;
         let (one, other) = (canonical::of(&bytes, true), canonical::of(&written, true));
         if one != other {
             let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
@@ -83,7 +90,10 @@ struct Noted {
     objects: bool,
 }
 
-fn checked<T: Serialize + DeserializeOwned>(value: &T, limit: usize) -> Result<(Vec<u8>, Noted), EncodeError> {
+fn checked<T: Serialize + DeserializeOwned>(
+    value: &T,
+    limit: usize,
+) -> Result<(Vec<u8>, Noted), EncodeError> {
     let sink = Sink::keeping(limit);
     write(value, &sink)?;
     let again = match sink.with_text(decode) {
@@ -136,14 +146,18 @@ fn unreadable<T: Serialize>(value: &T, error: &DecodeError) -> EncodeError {
         let (text, calls) = sink.into_parts();
         let is_long = |position: usize| {
             let rest = text.get(position..).unwrap_or_default();
-            let length = rest.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9')).unwrap_or(rest.len());
+            let length =
+                rest.iter().position(|byte| !matches!(byte, b'-' | b'0'..=b'9')).unwrap_or(rest.len());
             let number = rest.get(..length).and_then(|number| std::str::from_utf8(number).ok());
             number.is_some_and(|number| number.parse::<i64>().is_err() && number.parse::<u64>().is_err())
         };
-        let mut before = calls.iter().rev().filter(|(position, call)| {
-            *position < error.offset && matches!(*call, call::I128 | call::U128)
-        });
-        if let Some((position, _)) = before.find(|(position, _)| error.text().contains("128") || is_long(*position)) {
+        let mut before = calls
+            .iter()
+            .rev()
+            .filter(|(position, call)| *position < error.offset && matches!(*call, call::I128 | call::U128));
+        if let Some((position, _)) =
+            before.find(|(position, _)| error.text().contains("128") || is_long(*position))
+        {
             let what = "an integer of 128 bits is not read back in a tagged, flattened or untagged type";
             return EncodeError::at(&text, *position, &format!("{what} ({error})"));
         }

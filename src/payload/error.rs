@@ -28,7 +28,9 @@ impl EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { bytes, limit } => write!(f, "it is {bytes} bytes long, where {limit} are allowed"),
+            Self::TooLarge { bytes, limit } => {
+                write!(f, "it is {bytes} bytes long, where {limit} are allowed")
+            }
             Self::Unfit(text) => f.write_str(text),
         }
     }
@@ -40,7 +42,7 @@ impl std::error::Error for EncodeError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecodeError {
     text: String,
-    /// How far the reading had come at least when it was found.
+    /// How far the reading had come when it was found; the largest number if that is not known.
     pub(super) offset: usize,
 }
 
@@ -62,7 +64,7 @@ impl DecodeError {
     /// An error of the value as a whole.
     #[cold]
     pub(super) fn of(what: &str) -> Self {
-        Self { text: cut(what), offset: 0 }
+        Self { text: cut(what), offset: usize::MAX }
     }
 
     pub(super) fn text(&self) -> &str {

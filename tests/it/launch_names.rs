@@ -163,7 +163,10 @@ async fn a_bad_label_is_told_as_one() {
 }
 
 /// A parent that launches a child by its position and one by a label when the gate opens, and gives what they give.
-fn family(builder: &mut sortie::Builder, gate: &Arc<tokio::sync::Notify>) -> (AgentRef<u32, u32>, AgentRef<u32, [u32; 2]>) {
+fn family(
+    builder: &mut sortie::Builder,
+    gate: &Arc<tokio::sync::Notify>,
+) -> (AgentRef<u32, u32>, AgentRef<u32, [u32; 2]>) {
     let leaf = builder.register(echo("leaf"));
     let (child, gate) = (leaf.clone(), Arc::clone(gate));
     let parent = agent_fn(move |n: u32, cx: AgentContext| {

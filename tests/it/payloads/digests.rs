@@ -147,7 +147,11 @@ async fn typed_inputs_that_earlier_versions_have_recorded_are_known() {
     let id = any::<u64>().prop_map(u128::from);
     let labels = proptest::collection::hash_map(text(), singles(), 0..5);
     let by_rate = btree_map(any::<i16>(), (any::<char>(), text()), 0..4);
-    let rest = btree_map("r[a-z]{3}", prop_oneof![any::<u32>().prop_map(Value::from), text().prop_map(Value::from)], 0..4);
+    let rest = btree_map(
+        "r[a-z]{3}",
+        prop_oneof![any::<u32>().prop_map(Value::from), text().prop_map(Value::from)],
+        0..4,
+    );
     let typed = (any::<Option<u32>>(), singles(), doubles, id, kinds(), labels, by_rate, rest);
     let typed = typed.prop_map(|(zone, single, amount, id, kind, labels, by_rate, rest)| Typed {
         zone,
@@ -166,7 +170,12 @@ async fn typed_inputs_that_earlier_versions_have_recorded_are_known() {
 
 #[tokio::test(start_paused = true)]
 async fn raw_inputs_that_a_value_holds_are_known_however_they_are_written() {
-    let texts = ["{\"b\":[1,2.50,1e3,-0],\"a\":\"\\u0041\\/\\n\\ud83d\\ude00\"}", "[ 1 , { \"a\" : null } ]", "0.1", "1E2"];
+    let texts = [
+        "{\"b\":[1,2.50,1e3,-0],\"a\":\"\\u0041\\/\\n\\ud83d\\ude00\"}",
+        "[ 1 , { \"a\" : null } ]",
+        "0.1",
+        "1E2",
+    ];
     are_known(texts.map(|text| RawValue::from_string(text.to_owned()).unwrap()).into()).await;
 }
 
@@ -189,9 +198,14 @@ async fn equal_inputs_are_one_launch_whatever_numbers_are_in_them() {
     let labels = || (0..20).map(|n| (format!("label {n}"), i128::MIN + n)).collect::<HashMap<_, _>>();
     are_one((0..20).map(|_| Labelled { id: u128::MAX, labels: labels() })).await;
     are_one((0..20).map(|_| labels())).await;
-    are_one((0..20).map(|_| (0..20).map(|n| (u128::MAX - n, vec![labels()])).collect::<HashMap<_, _>>())).await;
+    are_one((0..20).map(|_| (0..20).map(|n| (u128::MAX - n, vec![labels()])).collect::<HashMap<_, _>>()))
+        .await;
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-    are_one([raw(r#"{"a":123456789012345678901,"b":[1.50]}"#), raw(r#"{"b":[ 15e-1 ],"a":123456789012345678901}"#)]).await;
+    are_one([
+        raw(r#"{"a":123456789012345678901,"b":[1.50]}"#),
+        raw(r#"{"b":[ 15e-1 ],"a":123456789012345678901}"#),
+    ])
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +237,11 @@ async fn a_child_that_is_found_again_has_the_same_input() {
         async move {
             let input = (0..20).map(|n| (n.to_string(), u128::MAX)).collect();
             let ticket = cx.launch(&leaf, input).await?;
-            if cx.attempt() < 9 { Err("again".into()) } else { Ok((ticket.is_known(), ticket.input_differs())) }
+            if cx.attempt() < 9 {
+                Err("again".into())
+            } else {
+                Ok((ticket.is_known(), ticket.input_differs()))
+            }
         }
     });
     let parent = builder.register(AgentRef::new(parent.named("parent")).restart(Restart::attempts(9)));

@@ -56,7 +56,9 @@ impl Serialize for Panics2 {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_or_a_circle_while_an_input_is_written_is_the_error_of_its_launch() {
-    assert!(scene().await.refused(vec![Panics]).await.contains("`[0]`: its `Serialize` has panicked: no form"));
+    assert!(
+        scene().await.refused(vec![Panics]).await.contains("`[0]`: its `Serialize` has panicked: no form")
+    );
     assert!(scene().await.refused(Circle).await.contains("nested deeper"));
     assert!(scene().await.refused(SomeCircle).await.contains("nested deeper"));
     assert!(scene().await.refused(NewtypeCircle).await.contains("nested deeper"));

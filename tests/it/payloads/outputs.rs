@@ -39,11 +39,19 @@ enum Tagged {
 async fn an_output_that_does_not_return_is_a_failure_that_names_the_path() {
     for (code, text, attempts) in [
         ends(vec![1.0, f64::NAN]).await,
-        ends(BTreeMap::from([("a", vec![(), ()])].map(|(key, units)| (key.to_owned(), units.into_iter().map(Some).collect::<Vec<_>>())))).await,
+        ends(BTreeMap::from(
+            [("a", vec![(), ()])]
+                .map(|(key, units)| (key.to_owned(), units.into_iter().map(Some).collect::<Vec<_>>())),
+        ))
+        .await,
         ends(vec![Tagged::Sum { cents: 1 }, Tagged::Sum { cents: u128::MAX }]).await,
     ] {
         assert_eq!((&*code, attempts), ("bad_output", 1), "{text}");
-        assert!(text.contains("output of agent `give`") && ["[1]", ".a[0]", "[0].cents"].iter().any(|path| text.contains(path)), "{text}");
+        assert!(
+            text.contains("output of agent `give`")
+                && ["[1]", ".a[0]", "[0].cents"].iter().any(|path| text.contains(path)),
+            "{text}"
+        );
     }
     let (code, text, _) = ends("x".repeat(100_000)).await;
     assert!(code == "bad_output" && text.contains("100002 bytes long, where 65536"), "{text}");
@@ -83,7 +91,9 @@ async fn a_verdict_that_does_not_return_leaves_the_launch_ambiguous() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_by_name_gives_no_value_that_says_something_else() {
     let mut builder = System::builder();
-    builder.register(agent_fn(|n: u32, _| async move { Ok([1.5, f64::NAN, f64::INFINITY][n as usize]) }).named("float"));
+    builder.register(
+        agent_fn(|n: u32, _| async move { Ok([1.5, f64::NAN, f64::INFINITY][n as usize]) }).named("float"),
+    );
     builder.register(agent_fn(|some: bool, _| async move { Ok(some.then_some(())) }).named("unit"));
     builder.register(agent_fn(|n: u32, _| async move { Ok([7, u128::MAX][n as usize]) }).named("long"));
     let raw = |text: String, _| async move { Ok(RawValue::from_string(text)?) };
@@ -93,7 +103,12 @@ async fn an_agent_by_name_gives_no_value_that_says_something_else() {
         ("float", json!(0), json!(1.5), vec![json!(1), json!(2)]),
         ("unit", json!(false), json!(null), vec![json!(true)]),
         ("long", json!(0), json!(7), vec![json!(1)]),
-        ("raw", json!("{\"a\":1e3}"), json!({"a": 1000.0}), vec![json!("[1234567890123456789012345]"), json!("{\"a\":1,\"a\":2}")]),
+        (
+            "raw",
+            json!("{\"a\":1e3}"),
+            json!({"a": 1000.0}),
+            vec![json!("[1234567890123456789012345]"), json!("{\"a\":1,\"a\":2}")],
+        ),
     ] {
         let agent = system.agent(name).unwrap();
         assert_eq!(system.ask(&agent, good).await.unwrap(), output);

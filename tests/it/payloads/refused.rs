@@ -31,8 +31,11 @@ async fn floats_that_are_no_numbers_are_refused_with_their_path() {
     refused(f32::NEG_INFINITY, &["-infinity"]).await;
     refused(of([1.0, f64::INFINITY]), &["`.items[1]`", "infinity"]).await;
     refused(of([None, Some(f64::NAN)]), &["`.items[1]`", "NaN"]).await;
-    refused(HashMap::from([("rate of EUR", f32::NAN)].map(|(key, rate)| (key.to_owned(), rate))), &["[\"rate of EUR\"]"])
-        .await;
+    refused(
+        HashMap::from([("rate of EUR", f32::NAN)].map(|(key, rate)| (key.to_owned(), rate))),
+        &["[\"rate of EUR\"]"],
+    )
+    .await;
     refused((1, of([of([Some(f64::NAN)])])), &["`[1].items[0].items[0]`"]).await;
 }
 
@@ -81,7 +84,8 @@ enum Untagged {
 async fn long_integers_in_types_that_buffer_are_refused_with_their_path() {
     refused(Tagged::Move { account: u128::MAX }, &["`.account`", "128 bits"]).await;
     refused(of([Tagged::Debt { cents: i128::MIN }]), &["`.items[0].cents`", "128 bits"]).await;
-    refused(Flat { name: "a".to_owned(), rest: Rest { account: u128::MAX } }, &["`.account`", "128 bits"]).await;
+    refused(Flat { name: "a".to_owned(), rest: Rest { account: u128::MAX } }, &["`.account`", "128 bits"])
+        .await;
     let names = || of([Untagged::Name("a".to_owned()), Untagged::Account(u128::MAX), Untagged::Account(1)]);
     refused(names(), &["`.items[1]`", "128 bits"]).await;
     refused((u128::MAX, names()), &["`[1].items[1]`", "128 bits"]).await;
@@ -99,7 +103,8 @@ async fn what_is_nested_deeper_than_it_is_read_is_refused() {
         Leaf,
         Below(Box<Variant>),
     }
-    let nested = |levels| (1..levels).fold(Nested { below: None }, |below, _| Nested { below: Some(Box::new(below)) });
+    let nested =
+        |levels| (1..levels).fold(Nested { below: None }, |below, _| Nested { below: Some(Box::new(below)) });
     let variant = |levels| (0..levels).fold(Variant::Leaf, |below, _| Variant::Below(Box::new(below)));
     scene().await.arrives(nested(127)).await;
     refused(nested(128), &["`.below.below", "…", "nested deeper"]).await;
@@ -150,7 +155,8 @@ async fn variants_that_return_as_others_are_refused() {
     refused(of([Number::Small(1), Number::Large(5)]), &["`.items[1]`", "another value"]).await;
     refused(of([Amount::Exact(1.5), Amount::Whole(2)]), &["`.items[1]`", "another value"]).await;
     refused(of([Text::Name("a".to_owned()), Text::Grade('x')]), &["`.items[1]`", "another value"]).await;
-    refused(of([Either::One(First { id: 1 }), Either::Two(Second { id: 2, note: None })]), &["`.items[1]`"]).await;
+    refused(of([Either::One(First { id: 1 }), Either::Two(Second { id: 2, note: None })]), &["`.items[1]`"])
+        .await;
     scene().await.arrives(of([Number::Small(1), Number::Large(u64::MAX)])).await;
 }
 

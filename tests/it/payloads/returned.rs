@@ -131,7 +131,8 @@ async fn fields_are_stored_in_the_order_in_which_they_are_given() {
     let agent = agent_fn(|raw: Box<RawValue>, _| async move { Ok(raw.get().to_owned()) }).named("order");
     builder.register(agent);
     let system = builder.start().await.unwrap();
-    let order = sortie::AgentRef::new(agent_fn(|_: Order, _| async move { Ok(String::new()) }).named("order"));
+    let order =
+        sortie::AgentRef::new(agent_fn(|_: Order, _| async move { Ok(String::new()) }).named("order"));
     let ticket = system.launch(&order, Order { zone: 1, amount: 1e3, item: "x".to_owned() }).await.unwrap();
     assert_eq!(ticket.result().await.unwrap().unwrap(), r#"{"zone":1,"amount":1000.0,"item":"x"}"#);
 }
