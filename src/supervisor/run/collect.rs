@@ -120,7 +120,8 @@ impl<W: Work> Run<W> {
             None if complete => RunEnd::Finished,
             None => RunEnd::Lost,
         };
-        if let (Some((parent, _)), RunEnd::Cancelled | RunEnd::ShutDown | RunEnd::Lost) = (&self.parent, end) {
+        if let (Some((parent, _)), RunEnd::Cancelled | RunEnd::ShutDown | RunEnd::Lost) = (&self.parent, end)
+        {
             parent.note_nested_work_stopped();
         }
         self.record_end(end);

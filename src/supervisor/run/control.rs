@@ -21,7 +21,8 @@ use crate::supervisor::tree::Tree;
 pub(in crate::supervisor) const YIELD_GRACE: Duration = Duration::from_millis(50);
 
 /// What a fan-out says that was awaited elsewhere than in a runtime.
-const NO_RUNTIME: &str = "a fan-out needs a tokio runtime: await it within one, or enter one with `Runtime::enter` before";
+const NO_RUNTIME: &str =
+    "a fan-out needs a tokio runtime: await it within one, or enter one with `Runtime::enter` before";
 
 /// Limits, counters, the order to stop, and the bell that wakes the supervisor.
 pub(in crate::supervisor) struct Control {

@@ -23,7 +23,9 @@ pub(super) enum Ended<O> {
     Output(O),
     Error(AgentError),
     Panicked(String),
-    TimedOut { stopped: bool },
+    TimedOut {
+        stopped: bool,
+    },
     /// With an error, after the order to stop it was given: the order is the cause.
     CutShort(Stop),
 }
