@@ -219,10 +219,10 @@ impl<J> Cursor<J> {
     pub(super) fn is_endless(&self) -> bool {
         match self {
             Self::Iterator(Items { ahead, items, .. }) => {
-                let endless = |items: &Box<dyn Iterator<Item = J> + Send>| {
+                let endless = |items: &(dyn Iterator<Item = J> + Send)| {
                     matches!(contain(|| items.size_hint()), Ok((usize::MAX, None)))
                 };
-                ahead.0.is_empty() && items.get().is_some_and(endless)
+                ahead.0.is_empty() && items.get().is_some_and(|items| endless(&**items))
             }
             Self::Arrivals(_) => false,
         }
