@@ -35,7 +35,7 @@ pub(crate) struct Attempt {
     deadline: AtomicU64,
     /// Whether it is over, or shall end, for a reason of its own.
     over: AtomicBool,
-    /// Whether work nested in it was stopped together with it.
+    /// Whether work nested in it was stopped before it had ended.
     nested_stopped: AtomicBool,
     /// Made when somebody asks for it: most attempts never do, and it is larger than all the rest.
     token: OnceLock<CancellationToken>,
@@ -194,7 +194,8 @@ impl AgentContext {
         self.attempt.cancel();
     }
 
-    /// A run nested in the attempt was stopped because the attempt was, or with the system.
+    /// A run nested in the attempt was stopped before it had ended: because the attempt was, with the system, or by its
+    /// deadline, which may be that of the attempt.
     pub(crate) fn note_nested_work_stopped(&self) {
         self.attempt.nested_stopped.store(true, Ordering::Release);
     }

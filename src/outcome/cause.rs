@@ -11,7 +11,7 @@ use crate::user_code::source;
 
 /// How the last attempt of a failed branch ended, or why there was none.
 ///
-/// Whatever stops an attempt decides its cause. An error that the attempt returns after the order to stop, also one that it
+/// Whatever stops an attempt decides its cause. An error with which the attempt answers the order to stop, also one that it
 /// makes of what nested work says about the same order, is not kept.
 ///
 /// Where work had to be stopped, `stopped` says whether it is known to have ended. It is `false` where a body did not

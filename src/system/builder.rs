@@ -210,7 +210,8 @@ impl Builder {
     pub async fn start(mut self) -> Result<System, StartError> {
         self.problems.extend(self.launches.problems(&self.supervisors));
         self.problems.extend(self.aliases.problems(|name| self.agents.contains_key(name)));
-        let needs_timer = self.journal.is_some() || self.supervisors.iter().any(SupervisorBuilder::has_residents);
+        let needs_timer =
+            self.journal.is_some() || self.supervisors.iter().any(SupervisorBuilder::has_residents);
         if needs_timer && Handle::try_current().is_ok() {
             // A runtime cannot be asked, and panics if it has none.
             if contain(|| drop(tokio::time::sleep(Duration::ZERO))).is_err() {

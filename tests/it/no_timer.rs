@@ -233,7 +233,9 @@ fn a_fan_out_outside_of_a_runtime_fails_and_says_so() {
     assert!(says_so(&block_on(std::future::IntoFuture::into_future(sortie::ask(&quick, 1))).unwrap_err()));
     assert!(says_so(&block_on(branches((quick.branch(1),)).settled()).0.unwrap_err()));
     let completed: Vec<_> = block_on(foreach(0..3, &quick).stream().collect());
-    assert!(completed.len() == 3 && completed.iter().all(|branch| branch.outcome.as_ref().is_err_and(says_so)));
+    assert!(
+        completed.len() == 3 && completed.iter().all(|branch| branch.outcome.as_ref().is_err_and(says_so))
+    );
     assert!(says_so(block_on(foreach_stream(stream::iter(0..3), &quick).all()).unwrap_err().failure()));
     // Within a runtime that was entered, it goes on.
     let runtime = without_timer(1);

@@ -90,7 +90,8 @@ fn only_the_launch_waits_whose_own_code_still_runs() {
             let (holds, yields) = (builder.register(holds(&door, &held)), builder.register(yields(&others)));
             let system = builder.start().await.unwrap();
             let stays = system.launch(&holds, 0).await.unwrap();
-            let goes_on = [system.launch(&yields, 1).await.unwrap(), system.launch(&yields, 2).await.unwrap()];
+            let goes_on =
+                [system.launch(&yields, 1).await.unwrap(), system.launch(&yields, 2).await.unwrap()];
             eventually("bodies", || held.running() == 1 && others.running() == 2).await;
             // More than once, because the next life has to know of it, too.
             restarted(&system, 1).await;

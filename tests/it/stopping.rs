@@ -83,7 +83,9 @@ pub fn waits(form: Form, depth: u32, leaves: &Gauge) -> AgentRef<u32, u32> {
                 }
                 Form::Anyhow => {
                     let error = |failure| anyhow::Error::new(failure).context("below");
-                    cx.ask(&below, n).await.map_err(|failure| AgentError::retry(BoxError::from(error(failure))))
+                    cx.ask(&below, n)
+                        .await
+                        .map_err(|failure| AgentError::retry(BoxError::from(error(failure))))
                 }
                 Form::Unwrapped => Ok(cx.ask(&below, n).await.unwrap()),
             }
@@ -97,4 +99,3 @@ pub fn rounds(seed: u64, count: u64) -> impl Iterator<Item = (u64, u64)> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..count).map(move |_| (random.u64(0..1000), random.u64(0..1000)))
 }
-

@@ -80,7 +80,8 @@ async fn the_longest_times_are_no_limits() {
     for limit in long {
         let gauge = Gauge::default();
         let agent = timed(&gauge);
-        let run = || foreach(0..20, &agent).concurrency(4).timeout(limit).deadline(limit).queue_timeout(limit);
+        let run =
+            || foreach(0..20, &agent).concurrency(4).timeout(limit).deadline(limit).queue_timeout(limit);
         assert_eq!(run().all().await.unwrap().len(), 20, "{limit:?}");
         assert!(run().stop_grace(limit).any().await.is_ok(), "{limit:?}");
         assert_eq!(run().stream().count().await, 20, "{limit:?}");

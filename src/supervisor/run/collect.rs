@@ -118,7 +118,9 @@ impl<W: Work> Run<W> {
             None if complete => RunEnd::Finished,
             None => RunEnd::Lost,
         };
-        if let (Some((parent, _)), RunEnd::Cancelled | RunEnd::ShutDown | RunEnd::Lost) = (&self.parent, end) {
+        let was_stopped =
+            matches!(end, RunEnd::Cancelled | RunEnd::ShutDown | RunEnd::DeadlineExceeded | RunEnd::Lost);
+        if let Some((parent, _)) = self.parent.as_ref().filter(|_| was_stopped) {
             parent.note_nested_work_stopped();
         }
         self.record_end(end);

@@ -21,7 +21,8 @@ use crate::supervisor::tree::Tree;
 pub(in crate::supervisor) const YIELD_GRACE: Duration = Duration::from_millis(50);
 
 /// What a fan-out says that was awaited elsewhere than in a runtime.
-const NO_RUNTIME: &str = "a fan-out needs a tokio runtime: await it within one, or enter one with `Runtime::enter` before";
+const NO_RUNTIME: &str =
+    "a fan-out needs a tokio runtime: await it within one, or enter one with `Runtime::enter` before";
 
 /// Limits, counters, the order to stop, and the bell that wakes the supervisor.
 pub(in crate::supervisor) struct Control {
@@ -158,24 +159,25 @@ impl Control {
         self.stop(if is_ending { Stop::ShutDown } else { Stop::Cancelled });
     }
 
-    /// The order to stop as it stands now, given by whichever part of the crate. An order that is given somewhere above or
-    /// whose time has come counts before it reaches the run: the attempts of the run may hear of it earlier, through work
-    /// that is nested in them.
+    /// The order to stop as it stands now. One that was given somewhere above, or whose time has come, counts before it reaches
+    /// the run: the attempts of the run may hear of it earlier, through work that is nested in them.
     pub(super) fn order(&self) -> Option<Stop> {
+        if self.is_open() && self.deadline != NEVER && self.deadline <= self.now() {
+            self.stop(Stop::Deadline(self.limits.deadline.unwrap_or_default()));
+        }
+        self.order_from_above()
+    }
+
+    /// The same, without a look at the clock.
+    pub(super) fn order_from_above(&self) -> Option<Stop> {
         if self.is_open() {
-            match self.limits.deadline {
-                Some(limit) if self.deadline != NEVER && self.deadline <= self.now() => {
-                    self.stop(Stop::Deadline(limit));
-                }
-                _ if self.is_nested && self.info.cancelled.is_cancelled() => self.stop_with_parent(),
-                _ if self.tree().is_some_and(|tree| tree.gate.is_stopping()) => {
-                    self.stop(Stop::ShutDown);
-                }
+            if self.is_nested && self.info.cancelled.is_cancelled() {
+                self.stop_with_parent();
+            } else if self.tree().is_some_and(|tree| tree.gate.is_stopping()) {
+                self.stop(Stop::ShutDown);
+            } else if self.is_unsupervised() {
                 // A supervisor that was killed takes its run along.
-                _ if self.is_unsupervised() => {
-                    self.stop(Stop::Lost);
-                }
-                _ => {}
+                self.stop(Stop::Lost);
             }
         }
         self.stopped()

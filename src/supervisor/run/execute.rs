@@ -129,7 +129,7 @@ impl<W: Work> Drop for StopOnDrop<W> {
             leased.abandon();
         }
         // An attempt that is stopped drops the runs that are nested in it: the order that stops it is theirs, too.
-        let stop = control.order().unwrap_or_else(|| {
+        let stop = control.order_from_above().unwrap_or_else(|| {
             control.stop(Stop::Abandoned);
             Stop::Abandoned
         });

@@ -70,7 +70,9 @@ impl Progress {
     pub(super) fn standing(&self) -> GoalState {
         match self.goal {
             Goal::All if self.failed > 0 => GoalState::Decided,
-            Goal::First(wanted) if self.failed > 0 => GoalState::LostBelow(wanted.saturating_add(self.failed)),
+            Goal::First(wanted) if self.failed > 0 => {
+                GoalState::LostBelow(wanted.saturating_add(self.failed))
+            }
             Goal::Settled | Goal::Each | Goal::All | Goal::First(_) => GoalState::Open,
         }
     }

@@ -36,9 +36,7 @@ pub(super) struct Items<J> {
     failed: Option<Box<Cause>>,
     /// At most how many further items the iterator has promised at its start; `usize::MAX` if it has not promised anything.
     promised: usize,
-    /// Whether it has given more than that, so that no hint of it is believed any more.
-    is_wrong: bool,
-    /// Whether that was found out since somebody asked: there may be work for more children than the hint has said.
+    /// Whether it was found to have given more than that, since somebody asked: there may be work for more children.
     is_news: bool,
 }
 
@@ -58,7 +56,7 @@ pub(super) enum Next<J> {
 impl<J> Items<J> {
     fn new(items: Box<dyn Iterator<Item = J> + Send>) -> Self {
         let (ahead, items) = (EachContained(VecDeque::new()), Contained::new(items));
-        let mut items = Self { items, ahead, failed: None, promised: usize::MAX, is_wrong: false, is_news: false };
+        let mut items = Self { items, ahead, failed: None, promised: usize::MAX, is_news: false };
         items.promised = items.hint();
         items.verify();
         items
@@ -66,7 +64,7 @@ impl<J> Items<J> {
 
     fn empty() -> Self {
         let (ahead, items) = (EachContained(VecDeque::new()), Contained::empty());
-        Self { items, ahead, failed: None, promised: 0, is_wrong: false, is_news: false }
+        Self { items, ahead, failed: None, promised: 0, is_news: false }
     }
 
     #[inline]
@@ -105,7 +103,7 @@ impl<J> Items<J> {
     fn note_given(&mut self) {
         match self.promised {
             usize::MAX => {}
-            0 => (self.promised, self.is_wrong, self.is_news) = (usize::MAX, true, true),
+            0 => (self.promised, self.is_news) = (usize::MAX, true),
             promised => self.promised = promised - 1,
         }
     }
@@ -140,13 +138,12 @@ impl<J> Items<J> {
     }
 
     /// At most how many items there are, as far as the iterator is believed, and what stands for one that failed. Zero only
-    /// if there are none.
+    /// if there are none. What the hint says later is not asked for: if it were too little, too few children would be sent.
     fn most(&self) -> usize {
         let known = self.ahead.0.len() + usize::from(self.failed.is_some());
         let rest = match self.items.get() {
             None => 0,
-            Some(_) if self.is_wrong => usize::MAX,
-            Some(_) => self.hint().clamp(1, self.promised.max(1)),
+            Some(_) => self.promised.max(1),
         };
         known.saturating_add(rest)
     }
@@ -154,7 +151,8 @@ impl<J> Items<J> {
     /// Whether there are fewer items than that. Where the hint says so, the iterator is asked, if it may be executed here;
     /// otherwise it is not known.
     fn has_fewer_than(&mut self, count: usize, may_look: bool) -> bool {
-        if self.most() >= count {
+        let known = self.ahead.0.len() + usize::from(self.failed.is_some());
+        if known.saturating_add(self.hint().min(self.promised)) >= count {
             return false;
         }
         while may_look && self.ahead.0.len() < count && self.look_ahead() {}
@@ -221,10 +219,10 @@ impl<J> Cursor<J> {
     pub(super) fn is_endless(&self) -> bool {
         match self {
             Self::Iterator(Items { ahead, items, .. }) => {
-                let endless = |items: &Box<dyn Iterator<Item = J> + Send>| {
+                let endless = |items: &(dyn Iterator<Item = J> + Send)| {
                     matches!(contain(|| items.size_hint()), Ok((usize::MAX, None)))
                 };
-                ahead.0.is_empty() && items.get().is_some_and(endless)
+                ahead.0.is_empty() && items.get().is_some_and(|items| endless(&**items))
             }
             Self::Arrivals(_) => false,
         }

@@ -11,7 +11,7 @@ use super::bench::Bench;
 use super::control::{Control, Stop, nanos};
 use super::delivery::Delivery;
 use super::execute::{Lodging, Order};
-use super::goal::{Goal, Progress, GoalState};
+use super::goal::{Goal, GoalState, Progress};
 use super::log::{Log, Span};
 use super::queue::{Branch, Pulled, Queue};
 use super::record::Record;

@@ -71,7 +71,11 @@ impl Default for Gate {
         let (phase, runs, left) = (Phase::Running, HashMap::new(), Vec::new());
         let (drain_until, next, errands, handed_back, cut_short) = (None, 0, 0, 0, 0);
         let state = State { phase, drain_until, runs, next, errands, handed_back, cut_short, left };
-        Self { state: Mutex::new(state), is_stopping: AtomicBool::new(false), drain: CancellationToken::new() }
+        Self {
+            state: Mutex::new(state),
+            is_stopping: AtomicBool::new(false),
+            drain: CancellationToken::new(),
+        }
     }
 }
 

@@ -45,7 +45,11 @@ async fn a_deadline_over_nested_work_is_a_deadline_of_every_branch() {
             for grace in [Duration::ZERO, SECOND] {
                 let agent = waits(form, depth, &Gauge::default());
                 let outcomes = foreach(0..10, &agent).deadline(SECOND).stop_grace(grace).settled().await;
-                assert_eq!(failures(&outcomes).filter(|f| is_deadline(f)).count(), 10, "{form:?}: {outcomes:?}");
+                assert_eq!(
+                    failures(&outcomes).filter(|f| is_deadline(f)).count(),
+                    10,
+                    "{form:?}: {outcomes:?}"
+                );
             }
         }
     }
@@ -115,7 +119,7 @@ fn nested_work_that_keeps_the_time_of_its_attempt_does_not_make_its_end_a_failur
         let agent = agent_fn(move |n: u32, cx: AgentContext| {
             let below = below.clone();
             async move {
-                let left = cx.remaining().unwrap();
+                let left = cx.remaining().unwrap().max(MS / 100);
                 Ok::<_, AgentError>(cx.foreach([n], &below).deadline(left).all().await?[0])
             }
         });
@@ -146,7 +150,8 @@ fn the_reports_of_a_dropped_fan_out_say_so_at_every_depth() {
         let dropped = tokio::spawn(tokio::time::timeout(MS + moment, run)).await.unwrap();
         assert!(dropped.is_err());
         eventually("nothing of it", || leaves.running() == 0).await;
-        eventually("an end of every run", || recorder.report().runs().iter().all(|run| run.end().is_some())).await;
+        eventually("an end of every run", || recorder.report().runs().iter().all(|run| run.end().is_some()))
+            .await;
         eventually("an outcome of every branch", || recorder.report().counts().pending == 0).await;
         let report = recorder.report();
         let counts = report.counts();
@@ -226,7 +231,9 @@ async fn within_the_grace_a_value_counts_and_an_error_does_not() {
     assert_eq!(cleaned.load(Ordering::SeqCst), 3);
     assert_eq!(*outcomes[0].as_ref().unwrap(), 0);
     assert!(is_deadline(outcomes[1].as_ref().unwrap_err()), "{outcomes:?}");
-    assert!(matches!(outcomes[2].as_ref().unwrap_err().cause(), Cause::Panicked(text) if text == "of its own"));
+    assert!(
+        matches!(outcomes[2].as_ref().unwrap_err().cause(), Cause::Panicked(text) if text == "of its own")
+    );
 }
 
 /// What nested runs report of themselves when the attempt around them is stopped.

@@ -77,7 +77,8 @@ async fn stopped(
 }
 
 fn waiting(records: &[LaunchRecord]) -> usize {
-    let waits = |record: &&LaunchRecord| matches!(record.status, LaunchStatus::Pending | LaunchStatus::Parked);
+    let waits =
+        |record: &&LaunchRecord| matches!(record.status, LaunchStatus::Pending | LaunchStatus::Parked);
     records.iter().filter(waits).count()
 }
 
@@ -89,8 +90,7 @@ fn ambiguous(records: &[LaunchRecord]) -> usize {
 async fn a_shutdown_makes_no_dead_letters_of_launches_over_nested_work() {
     for form in FORMS {
         for depth in 1..=3 {
-            let records =
-                stopped((form, depth, false), 20, End::Shutdown, Duration::ZERO).await;
+            let records = stopped((form, depth, false), 20, End::Shutdown, Duration::ZERO).await;
             assert_eq!(waiting(&records), 20, "{form:?}, {depth} deep: {records:?}");
         }
     }

@@ -23,9 +23,22 @@ pub(super) enum Ended<O> {
     Output(O),
     Error(AgentError),
     Panicked(String),
-    TimedOut { stopped: bool },
+    TimedOut {
+        stopped: bool,
+    },
     /// With an error, after the order to stop it was given: the order is the cause.
     CutShort(Stop),
+}
+
+/// How an attempt stood before a poll.
+#[derive(Clone, Copy)]
+enum Before {
+    /// It had not been polled.
+    First,
+    /// It waited.
+    Waiting,
+    /// It waited, and its run had been ordered to stop.
+    Ordered,
 }
 
 /// What the attempts of a child share.
@@ -149,27 +162,37 @@ impl<'a, O> Running<'a, O> {
     /// What counts of the end of an attempt: whatever stops an attempt decides its cause, and not what the attempt, or the
     /// work nested in it, says about being stopped. `None` if its time was up.
     ///
-    /// An order that is given counts, whether it has reached the attempt by itself or through nested work. A value counts
-    /// in spite of it, and so does a panic, unless nested work was stopped as well: then it is taken for what the attempt
-    /// made of that.
-    fn judge(&self, ended: Ended<O>) -> Option<Ended<O>> {
-        let is_answer = match &ended {
-            Ended::Error(_) => false,
-            Ended::Panicked(_) => !self.attempt.as_ref().is_some_and(AgentContext::was_nested_work_stopped),
-            Ended::Output(_) | Ended::TimedOut { .. } | Ended::CutShort(_) => true,
+    /// An error does not count if an order stood before the poll that gave it, or if nested work was stopped: the attempt
+    /// may hear of an order through that before its run does. An error of the first poll, during which an order may come, is
+    /// the attempt's own unless nested work was stopped. A value counts in spite of an order, and so does a panic, unless
+    /// nested work was stopped: then it is taken for what the attempt made of that.
+    fn judge(&self, ended: Ended<O>, before: Before) -> Option<Ended<O>> {
+        let is_error = match &ended {
+            Ended::Error(_) => true,
+            Ended::Panicked(_) => false,
+            Ended::Output(_) | Ended::TimedOut { .. } | Ended::CutShort(_) => return Some(ended),
         };
-        if is_answer {
-            return Some(ended);
+        let (control, seat) = (self.desk.control, self.seat);
+        let (stop, is_late) = if self.attempt.as_ref().is_some_and(AgentContext::was_nested_work_stopped) {
+            (control.order(), is_error && seat.is_overdue(|| control.now()))
+        } else {
+            match before {
+                Before::Ordered if is_error => (control.stopped(), seat.has_rung()),
+                Before::Waiting if is_error => (control.order_from_above(), seat.has_rung()),
+                Before::First | Before::Ordered | Before::Waiting => return Some(ended),
+            }
+        };
+        match stop {
+            Some(stop) => {
+                discard(ended);
+                Some(Ended::CutShort(stop))
+            }
+            None if is_late => {
+                discard(ended);
+                None
+            }
+            None => Some(ended),
         }
-        if let Some(stop) = self.desk.control.order() {
-            discard(ended);
-            return Some(Ended::CutShort(stop));
-        }
-        if matches!(ended, Ended::Error(_)) && self.seat.is_overdue(|| self.desk.control.now()) {
-            discard(ended);
-            return None;
-        }
-        Some(ended)
     }
 
     /// The first poll of the future has told whom to wake. From now on the attempt waits.
@@ -209,8 +232,13 @@ impl<O> Future for Running<'_, O> {
         if !first && running.waits_for_others(cx) {
             return Poll::Pending;
         }
+        let before = match first {
+            true => Before::First,
+            false if running.desk.control.is_open() => Before::Waiting,
+            false => Before::Ordered,
+        };
         match running.poll_agent(cx) {
-            Poll::Ready(ended) => Poll::Ready(running.judge(ended)),
+            Poll::Ready(ended) => Poll::Ready(running.judge(ended, before)),
             Poll::Pending if first => {
                 running.suspend(cx);
                 Poll::Pending

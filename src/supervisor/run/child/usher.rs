@@ -216,7 +216,7 @@ impl<W: Work> Drop for Ushering<W> {
         self.drop_items();
         self.arrivals.usher_leaves();
         // It is cancelled with the run, or with the attempt in which the run is nested, whose order is the cause then.
-        if !self.is_done && self.run.control().order().is_none() {
+        if !self.is_done && self.run.control().order_from_above().is_none() {
             self.run.control().stop(Stop::Unwanted);
         }
     }
