@@ -81,7 +81,8 @@ where
         let thread = tokio::task::spawn_blocking(move || {
             let body = ticket.redeem()?;
             let (run, input) = (run.get()?, input.take()?);
-            let result = contain(|| ambient::on_blocking_thread(cx.clone(), || run(input, cx))).map(Contained::new);
+            let result =
+                contain(|| ambient::on_blocking_thread(cx.clone(), || run(input, cx))).map(Contained::new);
             drop(body);
             Some(result)
         });

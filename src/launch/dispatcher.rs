@@ -165,7 +165,9 @@ async fn retry<T, F: Future<Output = Result<T, JournalError>>>(
     let mut patience = Patience::default();
     loop {
         match ask().await {
-            Err(error) if is_transient(&error) && tree.phase() <= Phase::Running => sleep(patience.next()).await,
+            Err(error) if is_transient(&error) && tree.phase() <= Phase::Running => {
+                sleep(patience.next()).await
+            }
             answered => return answered,
         }
     }

@@ -66,7 +66,8 @@ impl Entry {
                 _ => {
                     let replaces = |file| is_replacement(name, file);
                     let note = replaces(NOT_SYNCED).then_some(Self::NotSynced);
-                    let other = || [WATERMARK, QUARANTINED].into_iter().any(replaces).then_some(Self::Replacement);
+                    let other =
+                        || [WATERMARK, QUARANTINED].into_iter().any(replaces).then_some(Self::Replacement);
                     note.or_else(other)
                 }
             }
