@@ -12,6 +12,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::escape;
+
 /// How deep arrays and objects may be nested. Text that is deeper has no canonical form.
 pub(super) const MOST_LEVELS: usize = 127;
 
@@ -34,7 +36,12 @@ pub(super) fn of(text: &[u8], raw: bool) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// The same for two values that are to be compared, with the calls that have written each value before it. If `loose`, the
+/// Whether two texts differ only in the order of keys and of the elements of arrays.
+pub(super) fn are_alike(one: &[u8], other: &[u8]) -> bool {
+    sorted(one, true).is_some_and(|one| sorted(other, true).is_some_and(|other| one == other))
+}
+
+/// The same form for two values that are to be compared, with the calls that have written each value before it. If `loose`, the
 /// elements of arrays are sorted as well.
 pub(super) fn marked(text: &[u8], calls: &[(usize, u64)], loose: bool) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() + calls.len() * (MARKED + 1));
@@ -257,7 +264,7 @@ pub(super) fn string(text: &[u8]) -> Option<(usize, bool)> {
     }
     let (mut at, mut is_escaped) = (1, false);
     loop {
-        at += plain(text.get(at..)?);
+        at += escape::plain(text.get(at..)?);
         match text.get(at)? {
             b'"' => return Some((at + 1, is_escaped)),
             b'\\' => {
@@ -267,23 +274,6 @@ pub(super) fn string(text: &[u8]) -> Option<(usize, bool)> {
             _ => at += 1,
         }
     }
-}
-
-/// How many bytes there are at least before a quotation mark or a backslash: looked at eight at a time.
-fn plain(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    // The highest bit of the lowest byte that is zero is set, and none below.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let mut at = 0;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += chunk.len();
-    }
-    at
 }
 
 /// The length of the number, the boolean or the `null` that the text begins with.

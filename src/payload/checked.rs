@@ -11,13 +11,25 @@ use super::sink::{Loss, Sink, mixed};
 pub(super) struct Checked<'s, S> {
     inner: S,
     sink: &'s Sink<'s>,
-    /// Whether it writes the key of an object.
-    is_key: bool,
+    place: Place,
 }
+
+/// What a serializer of serde_json's writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Value,
+    /// The key of an object.
+    Key,
+    /// Text that is written as it is.
+    Raw,
+}
+
+/// How long a string is at least that is written past serde_json.
+const LONG: usize = 16;
 
 impl<'s, S> Checked<'s, S> {
     pub(super) fn new(inner: S, sink: &'s Sink<'s>) -> Self {
-        Self { inner, sink, is_key: false }
+        Self { inner, sink, place: Place::Value }
     }
 }
 
@@ -25,13 +37,13 @@ impl<'s, S> Checked<'s, S> {
 struct Within<'s, 'v, T: ?Sized> {
     value: &'v T,
     sink: &'s Sink<'s>,
-    is_key: bool,
+    place: Place,
 }
 
 impl<T: Serialize + ?Sized> Serialize for Within<'_, '_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Checked { inner, sink: self.sink, is_key: self.is_key })
+        self.value.serialize(Checked { inner, sink: self.sink, place: self.place })
     }
 }
 
@@ -93,7 +105,7 @@ const PRIVATE: &str = "$serde_json::private::";
 
 impl<'s, S: Serializer> Checked<'s, S> {
     fn within<'v, T: ?Sized>(&self, value: &'v T) -> Within<'s, 'v, T> {
-        Within { value, sink: self.sink, is_key: self.is_key }
+        Within { value, sink: self.sink, place: self.place }
     }
 
     #[inline]
@@ -105,7 +117,7 @@ impl<'s, S: Serializer> Checked<'s, S> {
         if !self.sink.descend(levels) {
             return Err(too_deep());
         }
-        Ok(Compound { inner: begin(self.inner)?, sink: self.sink, levels })
+        Ok(Compound { inner: begin(self.inner)?, sink: self.sink, levels, place: Place::Value })
     }
 
     #[inline]
@@ -123,7 +135,7 @@ impl<'s, S: Serializer> Checked<'s, S> {
     }
 
     fn note_float(&self, float: f64) {
-        if float.is_finite() || self.is_key {
+        if float.is_finite() || self.place == Place::Key {
             return;
         }
         let loss = match float {
@@ -170,7 +182,6 @@ impl<'s, S: Serializer> Serializer for Checked<'s, S> {
         serialize_u64(u64) U64,
         serialize_u128(u128) U128,
         serialize_char(char) CHAR,
-        serialize_str(&str) STR,
         serialize_bytes(&[u8]) BYTES,
     }
 
@@ -181,7 +192,7 @@ impl<'s, S: Serializer> Serializer for Checked<'s, S> {
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
         self.sink.note(call::F32);
         self.note_float(f64::from(value));
-        if self.is_key {
+        if self.place == Place::Key {
             return self.inner.serialize_f32(value);
         }
         self.sink.singles.set(true);
@@ -196,6 +207,21 @@ impl<'s, S: Serializer> Serializer for Checked<'s, S> {
         self.sink.note(call::F64);
         self.note_float(value);
         self.inner.serialize_f64(value)
+    }
+
+    fn serialize_str(self, value: &str) -> Result<S::Ok, S::Error> {
+        self.sink.note(call::STR);
+        if self.place == Place::Raw || value.len() < LONG {
+            return self.inner.serialize_str(value);
+        }
+        // serde_json looks at strings byte by byte. Its serializer is told of one whose text stands already.
+        if self.sink.string(value).is_err() {
+            return Err(S::Error::custom("the string does not fit"));
+        }
+        self.sink.muted.set(true);
+        let written = self.inner.serialize_str("");
+        self.sink.muted.set(false);
+        written
     }
 
     fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -305,7 +331,8 @@ impl<'s, S: Serializer> Serializer for Checked<'s, S> {
         if name.starts_with(PRIVATE) {
             self.sink.raw.set(true);
             // It is no level of its own.
-            return self.compound(0, |inner| inner.serialize_struct(name, len));
+            let compound = self.compound(0, |inner| inner.serialize_struct(name, len))?;
+            return Ok(Compound { place: Place::Raw, ..compound });
         }
         self.compound(1, |inner| inner.serialize_struct(name, len))
     }
@@ -328,15 +355,16 @@ pub(super) struct Compound<'s, C> {
     inner: C,
     sink: &'s Sink<'s>,
     levels: u32,
+    place: Place,
 }
 
 impl<'s, C> Compound<'s, C> {
     fn within<'v, T: ?Sized>(&self, value: &'v T) -> Within<'s, 'v, T> {
-        Within { value, sink: self.sink, is_key: false }
+        Within { value, sink: self.sink, place: self.place }
     }
 
     fn key<'v, T: ?Sized>(&self, value: &'v T) -> Within<'s, 'v, T> {
-        Within { value, sink: self.sink, is_key: true }
+        Within { value, sink: self.sink, place: Place::Key }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `Checked` | the serializer in front of serde_json's: it notes what JSON loses, and bounds depth and length |
 //! | `Sink` | what is written, or compared with what was written before, and what was noted beside it |
 //! | `canonical` | the form of a payload of which digests are taken: never what is stored |
+//! | `escape` | the escapes in strings, found eight bytes at a time |
 //! | `path` | where in a value something is |
 //!
 //! Every call into the user's serde implementations is made here, and contained. What is written is bounded by the length that
@@ -25,6 +26,7 @@ mod checked;
 mod codec;
 mod compare;
 mod error;
+mod escape;
 mod path;
 mod sink;
 

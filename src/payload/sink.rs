@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 
 use super::error::EncodeError;
+use super::escape;
 
 /// How far beyond the limit the length of a value is counted, as a multiple: so that the error can say how long the value is,
 /// and a value without an end is given up.
@@ -36,6 +37,8 @@ pub(super) struct Sink<'e> {
     differs: Cell<bool>,
     /// A digest of the calls of the serializer, and of what JSON does not hold.
     calls: Cell<u64>,
+    /// The same, whatever the order of the calls.
+    any_order: Cell<u64>,
     losses: Cell<u64>,
     first_loss: Cell<Option<(usize, Loss)>>,
     /// The calls, each with the position of the value that it wrote, where they are kept.
@@ -43,6 +46,8 @@ pub(super) struct Sink<'e> {
     levels: Cell<u32>,
     depth: Cell<u32>,
     too_deep: Cell<bool>,
+    /// Whether what is written is passed over, because it stands already.
+    pub(super) muted: Cell<bool>,
     /// Whether single floats are written as doubles.
     pub(super) widens: bool,
     /// Whether there were single floats.
@@ -62,12 +67,14 @@ impl<'e> Sink<'e> {
             limit,
             differs: Cell::new(false),
             calls: Cell::new(0),
+            any_order: Cell::new(0),
             losses: Cell::new(0),
             first_loss: Cell::new(None),
             recorded: None,
             levels: Cell::new(0),
             depth: Cell::new(0),
             too_deep: Cell::new(false),
+            muted: Cell::new(false),
             widens: false,
             singles: Cell::new(false),
             raw: Cell::new(false),
@@ -148,6 +155,12 @@ impl<'e> Sink<'e> {
         !self.differs.get() && self.len == other.len && self.losses == other.losses && calls
     }
 
+    /// Whether as much was written as into `other`, by the same calls in whatever order, and nothing was lost.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let lost = self.first_loss.get().or(other.first_loss.get()).is_some();
+        self.len == other.len && self.any_order == other.any_order && !lost
+    }
+
     /// What was written.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.out.into_inner()
@@ -162,6 +175,7 @@ impl<'e> Sink<'e> {
     #[inline]
     pub(super) fn note(&self, call: u64) {
         self.calls.set(mixed(self.calls.get(), call));
+        self.any_order.set(self.any_order.get().wrapping_add(mixed(call, call)));
         if let Some(recorded) = &self.recorded {
             recorded.borrow_mut().push((self.len.get(), call));
         }
@@ -210,6 +224,24 @@ impl<'e> Sink<'e> {
         self.depth.set(self.depth.get().saturating_sub(1));
     }
 
+    /// Writes a string as serde_json does.
+    pub(super) fn string(&self, value: &str) -> io::Result<()> {
+        self.put(b"\"")?;
+        let mut rest = value.as_bytes();
+        while !rest.is_empty() {
+            let (plain, others) = rest.split_at(escape::plain(rest));
+            if !plain.is_empty() {
+                self.put(plain)?;
+            }
+            rest = others;
+            if let Some((byte, others)) = rest.split_first() {
+                self.put(&escape::of(*byte))?;
+                rest = others;
+            }
+        }
+        self.put(b"\"")
+    }
+
     #[inline]
     fn put(&self, piece: &[u8]) -> io::Result<()> {
         let start = self.len.get();
@@ -238,12 +270,12 @@ impl<'e> Sink<'e> {
 
 impl io::Write for &Sink<'_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.put(piece).map(|()| piece.len())
+        self.write_all(piece).map(|()| piece.len())
     }
 
     #[inline]
     fn write_all(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.put(piece)
+        if self.muted.get() { Ok(()) } else { self.put(piece) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
