@@ -25,7 +25,7 @@ pub(super) async fn watch(slots: &LaunchSlots, under_way: &UnderWay) -> Infallib
             continue;
         }
         let (count, some) = holders(under_way);
-        tracing::warn!(
+        log_warn!(
             slots = count,
             launches = %some,
             "every slot has been held for a minute and no attempt has ended: no other launch of this supervisor runs"

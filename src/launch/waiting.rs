@@ -66,7 +66,7 @@ impl<T> LaunchWait<'_, T> {
                 false if self.other == self.lease().launch() => "that is itself",
                 false => "the other one waits for it",
             };
-            tracing::warn!(
+            log_warn!(
                 launch = %self.lease().launch(),
                 waits_for = %self.other,
                 why,

@@ -51,7 +51,7 @@ impl ClockAlarm {
             None => {
                 let thread = std::thread::Builder::new().name("sortie-clock".to_owned());
                 if let Err(error) = thread.spawn(run) {
-                    tracing::error!(%error, "there is no thread for the clock of supervisors");
+                    log_error!(%error, "there is no thread for the clock of supervisors");
                     return None;
                 }
                 state.looks_at = Some(at);

@@ -179,7 +179,7 @@ fn what_has_a_name_like_the_journals_own_survives_everything() {
         })
         .collect();
     assert!(mine.len() > 50, "{}", mine.len());
-    let check = |what: &str| assert_eq!(lost(&mine, directory.path()), [PathBuf::new(); 0], "{what}");
+    let check = |what: &str| assert_eq!(lost(&mine, directory.path()), Vec::<PathBuf>::new(), "{what}");
     for _ in 0..2 {
         assert_eq!(StoreProbe::sled(&journal).unwrap().scan(b"").unwrap().len(), 200);
         check("open");

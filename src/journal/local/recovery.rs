@@ -45,7 +45,7 @@ impl Plan {
             last @ 0..LAST_EPOCH => last + 1,
             last => {
                 let epoch = epoch_after_all(store.as_ref())?;
-                tracing::error!(
+                log_error!(
                     last,
                     epoch,
                     "the stored epoch is none that a journal has had: it goes on after its launches'"
@@ -118,7 +118,7 @@ impl Plan {
         };
         read_heads(store.as_mut(), take_in)?;
         if ahead > 0 {
-            tracing::warn!(
+            log_warn!(
                 launches = ahead,
                 "ids of launches are of a time more than a day ahead: new ones do not follow them"
             );

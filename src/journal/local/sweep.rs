@@ -60,7 +60,7 @@ impl Plan {
             }
         }
         if dead > 0 {
-            tracing::warn!(
+            log_warn!(
                 launches = dead,
                 "dead launches were kept for as long as they are to be and are removed"
             );

@@ -57,7 +57,7 @@ impl Plan {
                 Ok(()) => Some(head),
                 Err(wrong) => {
                     let (field, why) = (wrong.field, wrong.why);
-                    tracing::error!(launch = %id, field, why, "a launch holds what no journal has written: it is parked");
+                    log_error!(launch = %id, field, why, "a launch holds what no journal has written: it is parked");
                     self.ledger.park(id);
                     self.ledger.stand(id, Stands::Parked);
                     // No commit follows from it.

@@ -63,12 +63,19 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-fn changes(value: &Value) -> Vec<Value> {
+/// What a number or a text is changed to: the worst, and one of the others by chance.
+fn changes(value: &Value, random: &mut fastrand::Rng) -> Vec<Value> {
+    let mut all = extremes(value);
+    let other = all.swap_remove(random.usize(1..all.len()));
+    vec![all.swap_remove(0), other]
+}
+
+fn extremes(value: &Value) -> Vec<Value> {
     if value.is_number() {
         vec![
+            json!(u64::MAX),
             json!(0),
             json!(u32::MAX),
-            json!(u64::MAX),
             json!(u64::MAX >> 1),
             json!(-1),
             json!(i64::MIN),
@@ -76,7 +83,7 @@ fn changes(value: &Value) -> Vec<Value> {
             json!(0.5),
         ]
     } else {
-        ["", "\0", "a\u{1b}[31mb", "\u{85}", &"x".repeat(257), &"x".repeat(600), "Crash", "AtMostOnce"]
+        ["a\u{1b}[31mb", "", "\0", "\u{85}", &"x".repeat(257), &"x".repeat(600), "Crash", "AtMostOnce"]
             .map(Value::from)
             .to_vec()
     }
@@ -85,7 +92,7 @@ fn changes(value: &Value) -> Vec<Value> {
 /// The field in an error, as a path of JSON.
 fn field_of(reason: &str) -> String {
     let field = reason.strip_prefix('`').and_then(|rest| rest.split_once('`')).map_or("", |(field, _)| field);
-    format!("/{}", field.replace('.', "/").replace('[', "/").replace(']', ""))
+    format!("/{}", field.replace(['.', '['], "/").replace(']', ""))
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +100,7 @@ async fn each_number_and_text_of_a_line_is_refused_with_its_field_or_does_no_har
     let lines = lines().await;
     let directory = Directory::new();
     let (mut refused, mut taken, mut harmless) = (0, 0, Vec::new());
+    let mut random = fastrand::Rng::with_seed(17);
     for (number, line) in lines.iter().enumerate() {
         let mut paths = Vec::new();
         leaves(line, "", &mut paths);
@@ -106,7 +114,7 @@ async fn each_number_and_text_of_a_line_is_refused_with_its_field_or_does_no_har
             {
                 continue;
             }
-            for change in changes(line.pointer(&path).unwrap()) {
+            for change in changes(line.pointer(&path).unwrap(), &mut random) {
                 let mut changed = line.clone();
                 *changed.pointer_mut(&path).unwrap() = change.clone();
                 if changed == *line {
@@ -147,7 +155,7 @@ async fn each_number_and_text_of_a_line_is_refused_with_its_field_or_does_no_har
             }
         }
     }
-    assert!(refused > 150 && taken > 30, "{refused} {taken}");
+    assert!(refused > 60 && taken > 10, "{refused} {taken}");
 
     let journal = directory.journal();
     let text = |lines: &[Value]| {
