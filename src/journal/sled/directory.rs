@@ -130,8 +130,8 @@ impl Directory {
             Ok(())
         };
         if let Err(error) = remove() {
-            let path = self.path().display();
-            log_warn!(%error, %path, "what an interrupted import or export has left could not be removed");
+            let path = printable(self.path().display());
+            log_warn!(error = %printable(&error), %path, "what an interrupted import or export has left could not be removed");
         }
     }
 
@@ -141,7 +141,7 @@ impl Directory {
             // Removed while it is locked: `lock` takes no file that is not in its place any more.
             let removed = fs::remove_file(self.path().join(LOCK)).and_then(|()| fs::remove_dir(self.path()));
             if let Err(error) = removed {
-                log_warn!(%error, path = %self.path().display(), "a new directory could not be removed");
+                log_warn!(error = %printable(&error), path = %printable(self.path().display()), "a new directory could not be removed");
             }
         }
     }
@@ -255,7 +255,7 @@ fn warn_if_open_to_others(path: &Path) {
         let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode()) & 0o7777;
         if mode & 0o077 != 0 {
             log_warn!(
-                path = %path.display(), mode = format_args!("{mode:o}"),
+                path = %printable(path.display()), mode = format_args!("{mode:o}"),
                 "the directory of the journal is open to other users: give it the mode 700"
             );
         }

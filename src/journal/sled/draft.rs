@@ -71,7 +71,11 @@ impl Draft {
         }
         let left = durable::remove_tree(&self.staging);
         if let Err(error) = left {
-            log_warn!(%error, path = %self.staging.display(), "what is left of an import could not be removed");
+            log_warn!(
+                error = %printable(&error),
+                path = %printable(self.staging.display()),
+                "what is left of an import could not be removed"
+            );
         }
         Ok(())
     }

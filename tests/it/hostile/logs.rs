@@ -62,10 +62,9 @@ const RUDE: &str = "\x1b[2J\x1b]0;owned\x07 first\nsecond\r\u{202e}dluow\u{9b}31
 
 /// Launches and residents for which something is logged, with such texts wherever a caller can give one.
 async fn talk() {
-    let name = format!("charge {RUDE}");
     let mut builder = System::builder().journal(MemoryJournal::new());
     let charge = agent_fn(|secret: String, _| async move { panic!("{secret}") });
-    let charge = builder.register(AgentRef::<_, u32>::new(charge.named(&name)).at_most_once());
+    let charge = builder.register(AgentRef::<_, u32>::new(charge.named("charge")).at_most_once());
     let hook = agent_fn(|_: LaunchRecord, _| async {
         Err::<Verdict<u32>, _>(AgentError::fatal(format!("{RUDE}{}", "x".repeat(100_000))))
     });
