@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::intent::Millis;
+use super::intent::{LAST_TIME, Millis};
 use crate::sync::lock;
 use crate::user_code::{Contained, contain};
 
@@ -48,13 +48,11 @@ impl fmt::Debug for WallClock {
     }
 }
 
-/// The latest time that is stored. There are as many milliseconds behind it for what begins then and is waited for.
-const LATEST: Millis = Millis::MAX / 2;
-
-/// A time as it is stored. Times before 1970 are taken for 1970, and those in 292 million years for the last of them.
+/// A time as it is stored. Times before 1970 are taken for 1970, and those beyond the year 9999 for the end of that, which is
+/// also the latest time that a record is believed to hold.
 pub(crate) fn to_millis(time: SystemTime) -> Millis {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST)
+    Millis::try_from(since.as_millis()).unwrap_or(LAST_TIME).min(LAST_TIME)
 }
 
 /// A stored time. One that the machine's type cannot hold is taken for 1970.

@@ -11,8 +11,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::time::sleep;
 
 use super::contract::{Answer, Capabilities, Durability, Journal, Scope};
-use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Swept, Want};
-use super::launch_record::{LaunchFilter, LaunchRecord};
+use super::exchange::{Appended, Claim, Claims, FailedAttempt, Intent, Moved, Refused, Swept, Want};
+use super::launch_record::{LaunchCounts, LaunchFilter, LaunchRecord};
 use super::{JournalError, JournalErrorKind};
 use crate::outcome::LaunchId;
 use crate::sync::lock;
@@ -33,6 +33,7 @@ pub(super) struct Foreign<J> {
     /// What the journal has last said of itself, for the case that it panics when it is asked again.
     capabilities: Mutex<Capabilities>,
     durability: Mutex<Durability>,
+    counts: Mutex<Option<LaunchCounts>>,
     is_closed: Arc<AtomicBool>,
 }
 
@@ -43,6 +44,7 @@ impl<J: Journal> Foreign<J> {
             // Without an answer no limit is known: the journal itself refuses what it cannot take.
             capabilities: Mutex::new(Capabilities { longest_payload: usize::MAX }),
             durability: Mutex::new(Durability::Memory),
+            counts: Mutex::default(),
             is_closed: Arc::default(),
         }
     }
@@ -139,6 +141,23 @@ impl<J: Journal> Journal for Foreign<J> {
         self.ask("release_all", |journal| journal.release_all(agents, begun))
     }
 
+    fn release_all_but<'a>(
+        &'a self,
+        agents: &'a [String],
+        begun: &'a [LaunchId],
+        running: &'a [LaunchId],
+    ) -> Answer<'a, Option<usize>> {
+        self.ask("release_all_but", |journal| journal.release_all_but(agents, begun, running))
+    }
+
+    fn suspend_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {
+        self.ask("suspend_suspect", |journal| journal.suspend_suspect(claim))
+    }
+
+    fn resume_suspect<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Result<bool, Refused>> {
+        self.ask("resume_suspect", |journal| journal.resume_suspect(claim))
+    }
+
     fn park<'a>(&'a self, claim: &'a Claim) -> Answer<'a, Moved> {
         self.ask("park", |journal| journal.park(claim))
     }
@@ -192,12 +211,20 @@ impl<J: Journal> Journal for Foreign<J> {
         self.ask("sweep", |journal| journal.sweep(max))
     }
 
+    fn counts(&self) -> Option<LaunchCounts> {
+        self.look("counts", &self.counts, J::counts)
+    }
+
     fn durability(&self) -> Durability {
         self.look("durability", &self.durability, J::durability)
     }
 
     fn capabilities(&self) -> Capabilities {
         self.look("capabilities", &self.capabilities, J::capabilities)
+    }
+
+    fn ending(&self) {
+        self.look("ending", &Mutex::new(()), J::ending);
     }
 
     fn close(&self) {

@@ -137,3 +137,23 @@ fn code_of_the_user_is_contained_and_logged_in_one_place() {
         }
     }
 }
+
+#[test]
+fn every_method_of_a_journal_is_passed_on_by_the_adapter_that_contains_others() {
+    let read = |file: &str| fs::read_to_string(src().join("journal").join(file)).unwrap();
+    let (contract, adapter) = (read("contract.rs"), read("foreign.rs"));
+    let (_, contract) = contract.split_once("pub trait Journal").unwrap();
+    let (contract, _) = contract.split_once("\n}\n").unwrap();
+    let method = |line: &str| Some(line.strip_prefix("    fn ")?.split(['<', '(']).next()?.to_owned());
+    let methods: Vec<_> = contract.lines().filter_map(method).collect();
+    assert!(methods.len() > 25, "{methods:?}");
+    for method in methods {
+        assert!(
+            adapter.lines().any(|line| {
+                line.strip_prefix(&format!("    fn {method}"))
+                    .is_some_and(|rest| rest.starts_with(['<', '(']))
+            }),
+            "`{method}` is not passed on"
+        );
+    }
+}

@@ -12,8 +12,8 @@ use super::{Ended, Millis};
 pub(crate) const LAST_EPOCH: u64 = u64::MAX >> 1;
 /// The same of attempts.
 const LAST_ATTEMPT: u32 = u32::MAX >> 1;
-/// The end of the year 9999. No clock has shown a later time.
-const LAST_TIME: Millis = 253_402_300_799_999;
+/// The end of the year 9999. What clocks show beyond it is stored as this time.
+pub(crate) const LAST_TIME: Millis = 253_402_300_799_999;
 
 /// How long names may be, in bytes. Keys of callers have at most 512; those that look like keys of the crate's own are escaped,
 /// which takes 8 more.

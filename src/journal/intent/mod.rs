@@ -8,9 +8,9 @@ mod check;
 mod head;
 mod step;
 
-pub(crate) use check::LAST_EPOCH;
 #[cfg(feature = "sled")]
 pub(crate) use check::Wrong;
+pub(crate) use check::{LAST_EPOCH, LAST_TIME};
 #[cfg(all(feature = "failpoints", feature = "sled"))]
 pub(crate) use head::RestartTerms;
 pub use head::{Delivery, EndedBy};
